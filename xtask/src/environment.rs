@@ -1,0 +1,143 @@
+//! Sets up what the tests need: packages of the distribution, virtual environments, one npm package.
+//!
+//! Every environment lies under `target/clients/` in a folder named after the hash of its requirements, so a change of a version makes
+//! a new one and an interrupted installation is never taken for a whole one. Where packages come from is the business of the machine's
+//! own settings; nothing here names a source.
+
+use std::{
+    fs,
+    hash::{DefaultHasher, Hash, Hasher},
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Context, Result, bail};
+
+use crate::process::{find, is_root, read, root, target};
+
+/// Programs of the distribution and the packages that bring them.
+const PROGRAMS: [(&str, &str); 5] =
+    [("curl", "curl"), ("git", "git"), ("git-lfs", "git-lfs"), ("nginx", "nginx-light"), ("wrk", "wrk")];
+
+/// The virtual environments that the tests use.
+#[derive(Clone, Copy)]
+pub enum Venv {
+    /// Today's line of the Python clients, with datasets and transformers.
+    Hub2,
+    /// The 1.x line of the Python clients, which is still in the field.
+    Hub1,
+    /// The S3 server that stands in for a real one.
+    S3,
+}
+
+impl Venv {
+    fn name(self) -> &'static str {
+        match self {
+            Venv::Hub2 => "hub2",
+            Venv::Hub1 => "hub1",
+            Venv::S3 => "s3",
+        }
+    }
+
+    fn requirements(self) -> PathBuf {
+        root().join(format!("tests/clients/requirements-{}.txt", self.name()))
+    }
+
+    /// The folder of the environment, whether it exists or not.
+    fn folder(self) -> Result<PathBuf> {
+        let wanted = fs::read(self.requirements()).context("reading the requirements of a virtual environment")?;
+        Ok(target().join(format!("clients/{}-{:016x}", self.name(), hash_of(&wanted))))
+    }
+
+    /// The path of a program in the environment.
+    pub fn program(self, program: &str) -> Result<PathBuf> {
+        Ok(self.folder()?.join("bin").join(program))
+    }
+
+    /// Makes the environment unless it is there.
+    pub fn ensure(self) -> Result<()> {
+        let folder = self.folder()?;
+        once(&folder, || {
+            println!("   making the virtual environment {}", self.name());
+            read(Command::new("python3").args(["-m", "venv"]).arg(&folder))?;
+            read(
+                Command::new(folder.join("bin/python"))
+                    .args(["-m", "pip", "install", "--quiet", "--requirement"])
+                    .arg(self.requirements()),
+            )?;
+            Ok(())
+        })
+    }
+}
+
+/// Installs the packages whose programs are missing. Without root it can only say which ones.
+pub fn ensure_packages() -> Result<()> {
+    let mut missing: Vec<&str> =
+        PROGRAMS.iter().filter(|(program, _)| find(program).is_none()).map(|&(_, package)| package).collect();
+    if postgres_programs().is_none() {
+        missing.push("postgresql");
+    }
+    if missing.is_empty() {
+        return Ok(());
+    }
+    if !is_root() {
+        bail!("these packages are missing, and only root may install them: {}", missing.join(" "));
+    }
+    println!("   installing {}", missing.join(" "));
+    let apt = |arguments: &[&str]| {
+        read(Command::new("apt-get").env("DEBIAN_FRONTEND", "noninteractive").args(arguments).args(&missing))
+    };
+    if apt(&["install", "-y", "--no-install-recommends"]).is_err() {
+        read(Command::new("apt-get").arg("update"))?;
+        apt(&["install", "-y", "--no-install-recommends"])?;
+    }
+    Ok(())
+}
+
+/// The folder of PostgreSQL's own programs, of the newest version that is installed.
+pub fn postgres_programs() -> Option<PathBuf> {
+    let mut versions: Vec<(u32, PathBuf)> = fs::read_dir("/usr/lib/postgresql")
+        .ok()?
+        .flatten()
+        .filter_map(|entry| Some((entry.file_name().to_str()?.parse().ok()?, entry.path().join("bin"))))
+        .filter(|(_, folder)| folder.join("initdb").is_file())
+        .collect();
+    versions.sort();
+    versions.pop().map(|(_, folder)| folder)
+}
+
+/// Installs the JavaScript client and returns the folder that holds its `node_modules`.
+pub fn ensure_javascript() -> Result<PathBuf> {
+    let manifest = root().join("tests/clients/js/package.json");
+    let wanted = fs::read(&manifest).context("reading the manifest of the JavaScript client")?;
+    let folder = target().join(format!("clients/js-{:016x}", hash_of(&wanted)));
+    once(&folder, || {
+        println!("   installing the JavaScript client");
+        fs::create_dir_all(&folder)?;
+        fs::copy(&manifest, folder.join("package.json"))?;
+        read(Command::new("npm").args(["install", "--no-audit", "--no-fund", "--silent"]).current_dir(&folder))?;
+        Ok(())
+    })?;
+    Ok(folder)
+}
+
+/// Runs the work unless the folder is marked as done; a folder without the mark is a ruin and goes first.
+fn once(folder: &Path, work: impl FnOnce() -> Result<()>) -> Result<()> {
+    let mark = folder.join(".whole");
+    if mark.is_file() {
+        return Ok(());
+    }
+    if folder.exists() {
+        fs::remove_dir_all(folder)?;
+    }
+    fs::create_dir_all(folder.parent().context("a folder under target has a parent")?)?;
+    work()?;
+    fs::write(mark, b"")?;
+    Ok(())
+}
+
+fn hash_of(bytes: &[u8]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    bytes.hash(&mut hasher);
+    hasher.finish()
+}

@@ -1,0 +1,57 @@
+//! The commands that a developer and a build machine type: `cargo xtask test` and `cargo xtask bench`.
+//!
+//! `test` sets up whatever it needs (distribution packages when it is root, virtual environments under `target/`), runs every
+//! step, prints one table and ends with the line `N passed, N failed`. `bench` measures a release build and writes
+//! `docs/benchmarks.md`. Nothing here is part of the program that is shipped.
+
+mod bench;
+mod environment;
+mod node;
+mod postgres;
+mod process;
+mod report;
+mod test;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "Tests and benchmarks of Karez")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Runs every check: format, lints, boundaries, Rust tests, fuzz targets, real clients.
+    Test {
+        /// Runs only the steps whose names begin with one of these words.
+        steps: Vec<String>,
+        /// Prints the names of the steps and stops.
+        #[arg(long)]
+        list: bool,
+    },
+    /// Measures a release build and writes `docs/benchmarks.md`.
+    Bench {
+        /// Measures only the rows whose names begin with one of these words, and prints the table instead of writing it.
+        rows: Vec<String>,
+    },
+}
+
+fn main() -> ExitCode {
+    let outcome = match Arguments::parse().command {
+        Command::Test { list: true, .. } => Ok(test::list()),
+        Command::Test { steps, list: false } => test::run(&steps),
+        Command::Bench { rows } => bench::run(&rows),
+    };
+    match outcome {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
