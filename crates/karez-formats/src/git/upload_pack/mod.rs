@@ -1,0 +1,1 @@
+//! The fetch protocol, versions 2 and 0.
