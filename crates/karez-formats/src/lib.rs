@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 pub mod attributes;
+pub mod card;
 pub mod commit_ndjson;
 pub mod gguf;
 pub mod git;

@@ -1,0 +1,274 @@
+//! The card of a repository: the YAML at the top of its README, and the tags that follow from it.
+
+mod license;
+mod tags;
+mod yaml;
+
+use serde_json::{Map, Value};
+
+pub use license::LICENSE_IDS;
+pub use yaml::YamlError;
+
+/// Longest front matter that is read, in bytes. Datasets with hundreds of configurations list them.
+pub const FRONT_MATTER_BYTES_MAX: usize = 1 << 20;
+
+/// What a README says about its repository.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Card {
+    /// The front matter as JSON: an object, or null when there is none or it is broken.
+    pub data: Value,
+    /// Why a client should not push this card.
+    pub errors: Vec<String>,
+    /// What would make the card better.
+    pub warnings: Vec<String>,
+    /// Papers that the text links to, as `1706.03762`.
+    pub arxiv_ids: Vec<String>,
+}
+
+impl Card {
+    /// Reads a README. Never fails: what is wrong is listed.
+    pub fn parse(readme: &str) -> Card {
+        let mut card = Card { arxiv_ids: tags::arxiv_ids(readme), ..Card::default() };
+        match front_matter(readme) {
+            None => card.warnings.push("empty or missing yaml metadata in repo card".to_owned()),
+            Some(text) if text.len() > FRONT_MATTER_BYTES_MAX => {
+                card.errors.push(format!(
+                    "the metadata has over {FRONT_MATTER_BYTES_MAX} bytes; move what is not metadata below it"
+                ));
+            }
+            Some(text) => match yaml::parse(text) {
+                Ok(Value::Object(data)) => {
+                    card.check(&data);
+                    card.data = Value::Object(data);
+                }
+                Ok(Value::Null) => card.warnings.push("empty or missing yaml metadata in repo card".to_owned()),
+                Ok(_) => card
+                    .errors
+                    .push("the metadata must be a mapping of names to values, such as `license: mit`".to_owned()),
+                Err(error) => card.errors.push(error.to_string()),
+            },
+        }
+        card
+    }
+
+    /// Returns a text of the metadata.
+    pub fn text(&self, key: &str) -> Option<&str> {
+        self.data.get(key)?.as_str().map(str::trim).filter(|text| !text.is_empty())
+    }
+
+    /// Returns the task that a model is for, such as `text-generation`.
+    pub fn pipeline_tag(&self) -> Option<&str> {
+        self.text("pipeline_tag")
+    }
+
+    /// Returns the library that a model is used with, such as `transformers`.
+    pub fn library_name(&self) -> Option<&str> {
+        self.text("library_name")
+    }
+
+    fn check(&mut self, data: &Map<String, Value>) {
+        self.check_license(data);
+        for key in
+            ["tags", "datasets", "metrics", "language", "base_model", "task_categories", "task_ids", "size_categories"]
+        {
+            let is_list = |list: &Vec<Value>| list.iter().all(|item| item.is_string() || item.is_number());
+            match data.get(key) {
+                None | Some(Value::Null | Value::String(_)) => {}
+                // `no` and `on` are texts in YAML 1.2; `y: yes` habits of 1.1 do not matter here.
+                Some(Value::Array(list)) if is_list(list) => {}
+                Some(_) => self.errors.push(format!("\"{key}\" must be a text or a list of texts")),
+            }
+        }
+        for key in ["pipeline_tag", "library_name", "pretty_name", "thumbnail", "sdk"] {
+            if data.get(key).is_some_and(|value| !value.is_string() && !value.is_null()) {
+                self.errors.push(format!("\"{key}\" must be a string"));
+            }
+        }
+        for language in texts_of(data.get("language")).filter(|language| !is_language(language)) {
+            self.warnings.push(format!(
+                "\"language\": `{}` is not an ISO 639 code of two or three letters, nor `code` or `multilingual`",
+                language.chars().take(40).collect::<String>()
+            ));
+        }
+    }
+
+    fn check_license(&mut self, data: &Map<String, Value>) {
+        let Some(value) = data.get("license").filter(|value| !value.is_null()) else {
+            return self.warnings.push("\"license\" is missing; say on what terms others may use this".to_owned());
+        };
+        let texts: Vec<&str> = texts_of(Some(value)).collect();
+        let known = |text: &&str| license::is_known(text);
+        if texts.is_empty() || !texts.iter().all(known) {
+            self.errors.push(format!("\"license\" must be one of [{}]", LICENSE_IDS.join(", ")));
+        } else if texts.contains(&"other") && !data.contains_key("license_name") {
+            self.warnings.push("\"license\" is `other`: name it with `license_name` and `license_link`".to_owned());
+        }
+    }
+}
+
+/// Returns the text or texts of a value that may be one or a list.
+fn texts_of(value: Option<&Value>) -> impl Iterator<Item = &str> {
+    let list = match value {
+        Some(Value::Array(list)) => list.as_slice(),
+        Some(single) => std::slice::from_ref(single),
+        None => &[],
+    };
+    list.iter().filter_map(Value::as_str).map(str::trim).filter(|text| !text.is_empty())
+}
+
+/// Tells whether a language is given as clients expect: `fr`, `ckb`, `zh-Hant`, `code`.
+fn is_language(text: &str) -> bool {
+    let main = text.split(['-', '_']).next().unwrap_or_default();
+    matches!(text, "code" | "multilingual" | "other")
+        || (matches!(main.len(), 2 | 3) && main.bytes().all(|byte| byte.is_ascii_lowercase()))
+}
+
+/// Returns what lies between the first line `---` and the next one.
+fn front_matter(readme: &str) -> Option<&str> {
+    let text = readme.trim_start_matches('\u{FEFF}').trim_start();
+    let body = text.strip_prefix("---").filter(|rest| rest.starts_with(['\r', '\n']))?;
+    let mut line_start = 0;
+    for (position, _) in body.match_indices(['\r', '\n']).chain([(body.len(), "")]) {
+        if &body[line_start..position] == "---" {
+            return Some(&body[..line_start]);
+        }
+        line_start = position + 1;
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use karez_types::RepoKind;
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_model_card() {
+        let card = Card::parse(
+            "---\r\nlicense: apache-2.0\r\nlanguage:\r\n- en\r\n- no\r\nlibrary_name: transformers\r\npipeline_tag: text-generation\r\ntags: [chat, 2024]\r\n\
+             datasets: a/b\r\nbase_model: x/y\r\nmodel-index:\r\n- name: z\r\n---\r\n# Title\nhttps://arxiv.org/abs/1706.03762v2 and arxiv.org/pdf/2401.00001.\n",
+        );
+        assert_eq!(card.errors, Vec::<String>::new());
+        assert_eq!(card.data["language"], json!(["en", "no"]));
+        assert_eq!((card.pipeline_tag(), card.library_name()), (Some("text-generation"), Some("transformers")));
+        assert_eq!(
+            card.tags(RepoKind::Model),
+            [
+                "transformers",
+                "text-generation",
+                "chat",
+                "2024",
+                "model-index",
+                "en",
+                "no",
+                "dataset:a/b",
+                "base_model:x/y",
+                "base_model:finetune:x/y",
+                "arxiv:1706.03762",
+                "arxiv:2401.00001",
+                "license:apache-2.0",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_dataset_card() {
+        let card = Card::parse(
+            "---\nlicense: [mit, cc-by-4.0]\nlanguage: fr\ntask_categories:\n- translation\nsize_categories:\n- 1K<n<10K\n---\n",
+        );
+        let expected = [
+            "task_categories:translation",
+            "language:fr",
+            "license:mit",
+            "license:cc-by-4.0",
+            "size_categories:1K<n<10K",
+        ];
+        assert_eq!(card.tags(RepoKind::Dataset), expected);
+    }
+
+    #[test]
+    fn an_unknown_license_is_an_error_in_the_words_that_clients_know() {
+        for license in ["not-a-license", "12", "[]", "[mit, nope]", "{a: b}"] {
+            let card = Card::parse(&format!("---\nlicense: {license}\n---\n"));
+            assert!(
+                card.errors[0].starts_with("\"license\" must be one of [apache-2.0, "),
+                "{license} {:?}",
+                card.errors
+            );
+        }
+        assert!(Card::parse("---\nlicense: mit\n---\n").errors.is_empty());
+    }
+
+    #[test]
+    fn without_metadata_there_is_only_a_warning() {
+        for readme in [
+            "",
+            "# Title",
+            "---",
+            "---\nlicense: mit\n",
+            "--- \nlicense: mit\n---\n",
+            "text\n---\na: b\n---\n",
+            "---\n---\n",
+            "---\n\n# c\n---\n",
+        ] {
+            let card = Card::parse(readme);
+            assert_eq!((card.data.clone(), card.errors.len(), card.warnings.len()), (Value::Null, 0, 1), "{readme:?}");
+        }
+        let card = Card::parse("\u{FEFF}\n---\nlicense: mit\n---");
+        assert_eq!(card.data, json!({"license": "mit"}));
+    }
+
+    #[test]
+    fn wrong_shapes_are_errors() {
+        for yaml in [
+            "- a",
+            "text",
+            "tags: {a: b}",
+            "tags: [[a]]",
+            "pipeline_tag: [a]",
+            "a: b: c",
+            "a: [b",
+            "a: 'b",
+            "a: *x",
+            "a: 1\na: 2",
+            "? [a]\n: b",
+        ] {
+            let card = Card::parse(&format!("---\n{yaml}\n---\n"));
+            assert!(!card.errors.is_empty(), "{yaml}");
+        }
+    }
+
+    #[test]
+    fn hostile_yaml_is_bounded() {
+        let mut laughs = "a0: &a0 [lol, lol, lol, lol, lol, lol, lol, lol, lol]\n".to_owned();
+        for level in 1..20 {
+            let before = format!("*a{},", level - 1).repeat(9);
+            laughs.push_str(&format!("a{level}: &a{level} [{before}]\n"));
+        }
+        let deep = format!("a: {}", "[".repeat(5_000));
+        let dashes = "- ".repeat(100_000);
+        let long = format!("a: &x {}\nb: [{}]", "y".repeat(400_000), "*x,".repeat(100_000));
+        let questions = "? ".repeat(100_000);
+        let huge = format!("a: {}", "x".repeat(FRONT_MATTER_BYTES_MAX));
+        let tower = (1..2000).fold("a0: &a0 []\n".to_owned(), |text, n| text + &format!("a{n}: &a{n} [*a{}]\n", n - 1));
+        for yaml in [laughs, deep, dashes, long, questions, huge, tower] {
+            let card = Card::parse(&format!("---\n{yaml}\n---\n"));
+            assert!(card.data.is_null() && !card.errors.is_empty(), "{yaml:.60}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_parsed_without_panic(yaml in "[a-z0-9 \\-?:,\\[\\]{}#&*!|>'\"%@`\n]{0,80}") {
+            let card = Card::parse(&format!("---\n{yaml}\n---\n"));
+            let _ = card.tags(RepoKind::Model);
+        }
+
+        #[test]
+        fn any_readme_is_parsed_without_panic(readme in "\\PC{0,80}") {
+            let _ = Card::parse(&readme).tags(RepoKind::Dataset);
+        }
+    }
+}
