@@ -1,0 +1,158 @@
+//! Lists and search of repositories.
+
+use karez_catalog::{Direction, RepoCursor, RepoQuery, RepoSort};
+use karez_types::RepoKind;
+
+use crate::{Actor, Hub, HubError, HubResult, Purpose, RepoField, RepoInfo, SiblingDetail};
+
+/// Items on one page when more than rows of the catalog are asked for: each costs reads of its own.
+const HEAVY_PAGE_ITEMS_MAX: u64 = 100;
+/// Tags in one query.
+const TAGS_MAX: usize = 32;
+/// Longest search text, in bytes.
+const SEARCH_BYTES_MAX: usize = 512;
+
+/// What somebody looks for.
+#[derive(Debug, Clone)]
+pub struct RepoSearch {
+    /// Model, dataset, space or kernel.
+    pub kind: RepoKind,
+    /// Words that must all occur in `owner/name`.
+    pub search: Option<String>,
+    /// Name of the owner.
+    pub author: Option<String>,
+    /// Tags that must all be there.
+    pub tags: Vec<String>,
+    /// Task of a model.
+    pub pipeline_tag: Option<String>,
+    /// Library that loads a model.
+    pub library: Option<String>,
+    /// Only gated repositories, or only the others.
+    pub gated: Option<bool>,
+    /// What to order by.
+    pub sort: RepoSort,
+    /// Which end of the order comes first.
+    pub direction: Direction,
+    /// Items on a page; the node's own bound when unset.
+    pub page_items: Option<u64>,
+    /// Where the page begins: what the page before gave out.
+    pub cursor: Option<String>,
+    /// What to tell of each.
+    pub fields: Vec<RepoField>,
+}
+
+/// One page of a list.
+#[derive(Debug, Clone)]
+pub struct RepoPage {
+    /// The repositories.
+    pub items: Vec<RepoInfo>,
+    /// Where the next page begins; nothing after the last one.
+    pub next: Option<String>,
+}
+
+impl Hub {
+    /// Lists repositories that the caller may see.
+    ///
+    /// # Errors
+    /// [`HubError::Invalid`] for a page of no items, a forged cursor or an absurd search.
+    pub async fn repo_list(&self, actor: &Actor, search: RepoSearch) -> HubResult<RepoPage> {
+        search.check()?;
+        let is_heavy = search.fields.iter().any(|field| !RepoField::of_listing().contains(field));
+        let items_max =
+            self.limits.list_page_items_max.clamp(1, if is_heavy { HEAVY_PAGE_ITEMS_MAX } else { u64::MAX });
+        let page_items = search.page_items.unwrap_or(items_max).min(items_max);
+        let order = order_word(search.sort, search.direction);
+        let after = search.cursor.as_deref().map(|cursor| self.cursor_open(order, cursor)).transpose()?;
+        let query = RepoQuery {
+            search: search.search,
+            owner: search.author,
+            tags: search.tags,
+            pipeline_tag: search.pipeline_tag,
+            library_name: search.library,
+            gated: search.gated,
+            sort: search.sort,
+            direction: search.direction,
+            // One more than the page holds tells whether there is a next one.
+            limit: page_items + 1,
+            after,
+            ..RepoQuery::all(search.kind, self.viewer(actor), 0)
+        };
+        let mut repos = self.catalog.repo_list(&query).await?;
+        let has_more = repos.len() as u64 > page_items;
+        repos.truncate(usize::try_from(page_items).unwrap_or(usize::MAX));
+        let last = repos.last().filter(|_| has_more);
+        let next = last.map(|repo| self.cursor_seal(order, RepoCursor::after(repo, search.sort)));
+        let mut items = Vec::with_capacity(repos.len());
+        for repo in repos {
+            let (head, modified) = (repo.head, repo.modified);
+            items.push(self.info_gather(repo, head, modified, &search.fields, SiblingDetail::Name).await?);
+        }
+        Ok(RepoPage { items, next })
+    }
+
+    fn cursor_seal(&self, order: &str, cursor: RepoCursor) -> String {
+        self.signer.seal(Purpose::Cursor, format!("{order} {cursor}").as_bytes())
+    }
+
+    fn cursor_open(&self, order: &str, sealed: &str) -> HubResult<RepoCursor> {
+        let not_ours = || {
+            HubError::Invalid(
+                "the cursor is not one that this node gave out for this order; start again without it".into(),
+            )
+        };
+        let message = self.signer.open(Purpose::Cursor, sealed).ok_or_else(not_ours)?;
+        let message = String::from_utf8(message).map_err(|_| not_ours())?;
+        let (of_order, cursor) = message.split_once(' ').ok_or_else(not_ours)?;
+        if of_order != order {
+            return Err(not_ours());
+        }
+        cursor.parse().map_err(|_| not_ours())
+    }
+}
+
+impl RepoSearch {
+    /// Returns a list of everything of a kind, newest change first.
+    pub fn all(kind: RepoKind) -> RepoSearch {
+        RepoSearch {
+            kind,
+            search: None,
+            author: None,
+            tags: Vec::new(),
+            pipeline_tag: None,
+            library: None,
+            gated: None,
+            sort: RepoSort::Modified,
+            direction: Direction::Descending,
+            page_items: None,
+            cursor: None,
+            fields: RepoField::of_listing(),
+        }
+    }
+
+    fn check(&self) -> HubResult<()> {
+        if self.page_items == Some(0) {
+            return Err(HubError::Invalid("limit must be at least 1".to_owned()));
+        }
+        if self.tags.len() > TAGS_MAX {
+            return Err(HubError::Invalid(format!("give at most {TAGS_MAX} filters")));
+        }
+        if self.search.as_ref().is_some_and(|text| text.len() > SEARCH_BYTES_MAX) {
+            return Err(HubError::Invalid(format!("give at most {SEARCH_BYTES_MAX} bytes of search text")));
+        }
+        Ok(())
+    }
+}
+
+/// Returns the order as a word, which ties a cursor to it.
+fn order_word(sort: RepoSort, direction: Direction) -> &'static str {
+    match (sort, direction) {
+        (RepoSort::Modified, Direction::Descending) => "modified-",
+        (RepoSort::Modified, Direction::Ascending) => "modified+",
+        (RepoSort::Created, Direction::Descending) => "created-",
+        (RepoSort::Created, Direction::Ascending) => "created+",
+        (RepoSort::Downloads, Direction::Descending) => "downloads-",
+        (RepoSort::Downloads, Direction::Ascending) => "downloads+",
+        (RepoSort::Likes, Direction::Descending) => "likes-",
+        (RepoSort::Likes, Direction::Ascending) => "likes+",
+    }
+}

@@ -1,0 +1,13 @@
+//! What tests share: a whole node in the test's own process, and a client for it.
+//!
+//! Each [`TestNode`] has its own folder, database, port, clock and randomness, so tests run side by
+//! side and the same seed gives the same tokens. Dropping it stops it and removes its folder;
+//! [`TestNode::stop`] also checks that it could stop in peace.
+//!
+//! Invariant: nothing here is reachable from the program; it is a dependency of tests only.
+
+mod client;
+mod node;
+
+pub use client::{Answer, TestClient};
+pub use node::{NodeClock, NodeOptions, NodeStore, TestNode};

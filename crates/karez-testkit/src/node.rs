@@ -1,0 +1,202 @@
+//! A node in the test's own process.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use karez_catalog::Catalog;
+use karez_hub::{Actor, Hub, HubParts, NewToken, new_organization, new_user};
+use karez_server::{AppState, serve};
+use karez_store::{Store, StoreLocation};
+use karez_types::{Clock, FixedClock, Limits, OrgRole, SeededEntropy, SystemClock, Timestamp, TokenRole};
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use crate::TestClient;
+
+/// Where a test node keeps its bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NodeStore {
+    /// In memory.
+    Memory,
+    /// In the node's folder.
+    Folder,
+}
+
+/// What time it is for a test node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NodeClock {
+    /// Stands at [`TestNode::START`] until the test moves it.
+    Fixed,
+    /// The machine's, for clients that compare with their own.
+    System,
+}
+
+/// How a test node differs from the usual one.
+#[derive(Debug, Clone)]
+pub struct NodeOptions {
+    /// Bounds on what comes from outside.
+    pub limits: Limits,
+    /// Where bytes are.
+    pub store: NodeStore,
+    /// What time it is.
+    pub clock: NodeClock,
+    /// Seed of the node's randomness.
+    pub seed: u64,
+    /// The address that the node gives out; its real one when unset.
+    pub public_url: Option<String>,
+}
+
+impl Default for NodeOptions {
+    fn default() -> NodeOptions {
+        NodeOptions {
+            limits: Limits::default(),
+            store: NodeStore::Memory,
+            clock: NodeClock::Fixed,
+            seed: 1,
+            public_url: None,
+        }
+    }
+}
+
+/// A running node with people on it.
+///
+/// `alice` owns things and administers the organisation `acme`; `carol` may write there, `erin` may
+/// read; `bob` is a stranger to all of them; `nora` administers the node. Each has a token that may
+/// write and one that may only read.
+pub struct TestNode {
+    /// The application, for what tests want to see or do behind the routes.
+    pub hub: Arc<Hub>,
+    clock: Arc<FixedClock>,
+    address: String,
+    tokens: BTreeMap<(&'static str, TokenRole), String>,
+    folder: TempDir,
+    stop: Option<oneshot::Sender<()>>,
+    server: Option<JoinHandle<usize>>,
+}
+
+/// People on every test node.
+const PEOPLE: [&str; 5] = ["alice", "bob", "carol", "erin", "nora"];
+/// How long running requests may take when a node stops.
+const STOP_GRACE: Duration = Duration::from_secs(10);
+
+impl TestNode {
+    /// Where the fixed clock stands: 2026-11-01T00:00:00Z.
+    pub const START: Timestamp = Timestamp(1_793_491_200_000);
+
+    /// Starts the usual node.
+    pub async fn start() -> TestNode {
+        TestNode::start_with(NodeOptions::default()).await
+    }
+
+    /// Starts a node that differs from the usual one.
+    pub async fn start_with(options: NodeOptions) -> TestNode {
+        let folder = TempDir::new().expect("a test may make a temporary folder");
+        let database = format!("sqlite:{}", folder.path().join("catalog.sqlite").display());
+        let catalog = Catalog::open(&database).await.expect("a new database opens");
+        let location = match options.store {
+            NodeStore::Memory => StoreLocation::Memory,
+            NodeStore::Folder => StoreLocation::Folder(folder.path().join("objects")),
+        };
+        let store = Store::open(location, 16 << 20).await.expect("a new store opens");
+        let fixed = Arc::new(FixedClock::at(TestNode::START));
+        let clock: Arc<dyn Clock> = match options.clock {
+            NodeClock::Fixed => fixed.clone(),
+            NodeClock::System => Arc::new(SystemClock),
+        };
+        let hub = Arc::new(Hub::new(HubParts {
+            catalog,
+            store,
+            limits: options.limits,
+            signing_key: [7; 32],
+            clock,
+            entropy: Arc::new(SeededEntropy::new(options.seed)),
+        }));
+        let tokens = people(&hub).await;
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("some port is free");
+        let address = format!("http://{}", listener.local_addr().expect("a listener has an address"));
+        let state = AppState::new(Arc::clone(&hub), options.public_url.as_deref());
+        let (stop, stopped) = oneshot::channel::<()>();
+        let stopped = async move { drop(stopped.await) };
+        let server = tokio::spawn(serve(listener, state, stopped, STOP_GRACE));
+        TestNode { hub, clock: fixed, address, tokens, folder, stop: Some(stop), server: Some(server) }
+    }
+
+    /// Returns the node's real address, without a trailing slash.
+    pub fn url(&self) -> &str {
+        &self.address
+    }
+
+    /// Returns the node's own folder.
+    pub fn folder(&self) -> &std::path::Path {
+        self.folder.path()
+    }
+
+    /// Moves the fixed clock forward.
+    pub fn advance_secs(&self, secs: i64) {
+        self.clock.advance_secs(secs);
+    }
+
+    /// Returns a person's token with this role.
+    pub fn token(&self, person: &'static str, role: TokenRole) -> &str {
+        self.tokens.get(&(person, role)).unwrap_or_else(|| panic!("{person} is not one of {PEOPLE:?}"))
+    }
+
+    /// Returns a client that shows no token.
+    pub fn anonymous(&self) -> TestClient {
+        TestClient::new(&self.address, None)
+    }
+
+    /// Returns a client of a person, with the token that may write.
+    pub fn client(&self, person: &'static str) -> TestClient {
+        TestClient::new(&self.address, Some(self.token(person, TokenRole::Write)))
+    }
+
+    /// Returns a client of a person, with the token that may only read.
+    pub fn reader(&self, person: &'static str) -> TestClient {
+        TestClient::new(&self.address, Some(self.token(person, TokenRole::Read)))
+    }
+
+    /// Stops the node.
+    ///
+    /// # Panics
+    /// When requests had to be cut off.
+    pub async fn stop(mut self) {
+        drop(self.stop.take());
+        let server = self.server.take().expect("a node is stopped once");
+        let cut = server.await.expect("the server does not panic");
+        assert_eq!(cut, 0, "connections did not finish in {STOP_GRACE:?}");
+    }
+}
+
+impl Drop for TestNode {
+    fn drop(&mut self) {
+        if let Some(server) = self.server.take() {
+            server.abort();
+        }
+    }
+}
+
+/// Creates the people and the organisation; returns their tokens.
+async fn people(hub: &Hub) -> BTreeMap<(&'static str, TokenRole), String> {
+    let operator = Actor::Operator;
+    let mut tokens = BTreeMap::new();
+    for person in PEOPLE {
+        let name = person.parse().expect("a plain name");
+        hub.account_create(&operator, new_user(name, person == "nora")).await.expect("the name is free");
+        for &role in TokenRole::ALL {
+            let new = NewToken { name: format!("{person}-{role}"), role, expires: None };
+            let token = hub.token_create(&operator, person, new).await.expect("the operator may");
+            tokens.insert((person, role), token);
+        }
+    }
+    hub.account_create(&operator, new_organization("acme".parse().expect("a plain name")))
+        .await
+        .expect("the name is free");
+    for (person, role) in [("alice", OrgRole::Admin), ("carol", OrgRole::Write), ("erin", OrgRole::Read)] {
+        hub.member_set(&operator, "acme", person, role).await.expect("the operator may");
+    }
+    tokens
+}
