@@ -3,12 +3,13 @@
 use std::fmt;
 use std::str::FromStr;
 
+use karez_formats::git::GitKind;
+use karez_formats::lfs::LfsPointer;
+use karez_formats::xet::Term;
 use karez_types::{
     AccountId, ChunkHash, FileHash, GitOid, OrgRole, OwnerName, RefName, RepoAddress, RepoId, RepoKind, RepoName,
     Sha256, Timestamp, TokenId, TokenRole, Visibility, XorbHash, Zone,
 };
-
-use crate::{GitKind, LfsPointer, Term};
 
 // ---- accounts and tokens ---------------------------------------------------------------------
 

@@ -1,0 +1,106 @@
+//! The transaction that makes a commit true.
+
+use karez_formats::git::GitKind;
+use karez_types::{GitOid, RefName, RepoId, Sha256, Timestamp};
+
+use crate::engine::{Tx, Value, args, rows_in_list, transact};
+use crate::git::{objects_insert, ref_target, repo_lock};
+use crate::model::{CommitContent, CommitOutcome, CommitWrite, NewPullRequest};
+use crate::repo::write_facts;
+use crate::zone::files_join_zone;
+use crate::{Catalog, CatalogError};
+
+/// A move of one ref with what it brings, inside a transaction.
+pub(crate) struct CommitPlan<'a> {
+    pub(crate) repo_id: RepoId,
+    pub(crate) ref_name: &'a RefName,
+    pub(crate) expected: Option<GitOid>,
+    pub(crate) content: &'a CommitContent,
+}
+
+impl Catalog {
+    /// Applies a commit: objects, ref, the files that the repository may serve, their zones, what
+    /// listings show and the pull request become true and durable together, or nothing changes. Of
+    /// several commits that expect the same target, exactly one is applied.
+    pub async fn commit_apply(&self, write: &CommitWrite, now: Timestamp) -> Result<CommitOutcome, CatalogError> {
+        transact!(self, |tx| {
+            let CommitWrite { repo_id, ref_name, expected, content, pull_request } = write;
+            let plan = CommitPlan { repo_id: *repo_id, ref_name, expected: *expected, content };
+            let outcome = write_commit(tx, &plan, now).await?;
+            if outcome != CommitOutcome::Applied {
+                return tx.give_up(outcome);
+            }
+            if let Some(request) = pull_request {
+                pull_request_insert(tx, *repo_id, request, now).await?;
+            }
+            Ok(outcome)
+        })
+    }
+}
+
+/// Writes a commit. When the outcome is not `Applied`, the transaction must be given up.
+pub(crate) async fn write_commit(
+    tx: &mut Tx,
+    plan: &CommitPlan<'_>,
+    now: Timestamp,
+) -> Result<CommitOutcome, CatalogError> {
+    let CommitPlan { repo_id, ref_name, expected, content } = *plan;
+    // The lock on the repository comes first, so everything that is checked below stays true.
+    if !repo_lock(tx, repo_id, ref_name.is_branch().then_some(now)).await? {
+        return Ok(CommitOutcome::RepoMissing);
+    }
+    let current = ref_target(tx, repo_id, ref_name).await?;
+    if current != expected {
+        return Ok(CommitOutcome::Conflict { current });
+    }
+    if let Some(missing) = first_missing(tx, &content.files).await? {
+        return Ok(CommitOutcome::FileMissing(missing));
+    }
+    objects_insert(tx, &content.objects).await?;
+    own_commits_insert(tx, repo_id, content).await?;
+    let files: Vec<Value> = content.files.iter().flat_map(|file| [repo_id.into(), file.into()]).collect();
+    tx.insert_rows("INSERT INTO repo_file (repo_id, sha256)", 2, "ON CONFLICT DO NOTHING", &files).await?;
+    for &zone in &content.zones {
+        files_join_zone(tx, &content.files, zone).await?;
+    }
+    if let Some(facts) = &content.facts {
+        write_facts(tx, repo_id, facts).await?;
+    }
+    crate::git::ref_swap(tx, repo_id, ref_name, expected, content.target).await?;
+    Ok(CommitOutcome::Applied)
+}
+
+/// Returns a file that the commit names and the catalog does not know.
+async fn first_missing(tx: &mut Tx, files: &[Sha256]) -> Result<Option<Sha256>, CatalogError> {
+    let list: Vec<Value> = files.iter().map(Value::from).collect();
+    let rows = rows_in_list(&mut *tx, "SELECT sha256 FROM lfs_file WHERE sha256 IN ({list})", &[], &list).await?;
+    let known: std::collections::HashSet<Vec<u8>> = rows.iter().map(|row| row.blob(0)).collect::<Result<_, _>>()?;
+    Ok(files.iter().find(|file| !known.contains(file.as_bytes().as_slice())).copied())
+}
+
+/// Makes the commits and tags among the objects known as the repository's own.
+async fn own_commits_insert(tx: &mut Tx, repo_id: RepoId, content: &CommitContent) -> Result<(), CatalogError> {
+    let objects = content.objects.iter().filter(|object| matches!(object.kind, GitKind::Commit | GitKind::Tag));
+    let values: Vec<Value> = objects
+        .map(|object| &object.oid)
+        .chain([&content.target])
+        .flat_map(|oid| [repo_id.into(), oid.into()])
+        .collect();
+    tx.insert_rows("INSERT INTO repo_commit (repo_id, oid)", 2, "ON CONFLICT DO NOTHING", &values).await?;
+    Ok(())
+}
+
+async fn pull_request_insert(
+    tx: &mut Tx,
+    repo_id: RepoId,
+    request: &NewPullRequest,
+    now: Timestamp,
+) -> Result<(), CatalogError> {
+    tx.execute(
+        "INSERT INTO pull_request (repo_id, number, title, description, author_id, base, created)
+         VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        args![repo_id, request.number, &request.title, &request.description, request.author, &request.base, now],
+    )
+    .await?;
+    Ok(())
+}

@@ -1,0 +1,524 @@
+//! The two engines behind one face.
+//!
+//! Everything above this file speaks of text, arguments and rows; everything below is sqlx. One SQL
+//! text serves both engines: `$1` placeholders, `ON CONFLICT`, `RETURNING` and row values are
+//! understood by both. Lists of any length are the exception, see [`rows_in_list`] and
+//! [`Tx::insert_rows`].
+//!
+//! SQLite has one connection that writes and several that read (write-ahead log: readers never wait
+//! for the writer). A write transaction begins with `BEGIN IMMEDIATE`, so it waits at its start, up to
+//! the busy timeout, for a writer in another process, and never fails half way for a lock. On
+//! PostgreSQL transactions run at read committed; what must not be lost is decided by conditional
+//! updates and their row counts, and the loser of a deadlock runs again.
+
+use std::future::Future;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use karez_types::Timestamp;
+use sqlx::postgres::{PgArguments, PgConnectOptions, PgPoolOptions, PgRow};
+use sqlx::sqlite::{
+    SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow, SqliteSynchronous,
+};
+use sqlx::{
+    Arguments, AssertSqlSafe, ConnectOptions, PgPool, Postgres, Row as _, SqlSafeStr, SqlStr, Sqlite, SqlitePool,
+    Transaction,
+};
+
+use crate::CatalogError;
+use crate::readers::Readers;
+
+/// How long a writer waits for another one, and a caller for a connection.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+/// Statements kept prepared per connection. The crate has about a hundred; lists come in few lengths.
+const STATEMENTS_MAX: usize = 256;
+/// How often the loser of a deadlock runs again before its caller hears of it.
+pub(crate) const RETRIES_MAX: u32 = 8;
+/// Values per statement with a list. Longer lists take several statements: SQLite finds a named
+/// parameter by walking through all, so a statement's cost grows with the square of their number.
+const LIST_VALUES_MAX: usize = 128;
+/// Rows per inserting statement. Whole groups come first, the rest in these smaller ones, so that
+/// only four texts per table are ever prepared.
+const INSERT_ROWS: [usize; 4] = [64, 16, 4, 1];
+
+/// Which engine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Engine {
+    Sqlite,
+    Postgres,
+}
+
+/// Connections to one database.
+#[derive(Clone)]
+pub(crate) enum Pool {
+    Sqlite { write: SqlitePool, read: Arc<Readers> },
+    Postgres(PgPool),
+}
+
+/// A transaction that writes; dropped without `finish`, it has changed nothing.
+pub(crate) struct Tx {
+    inner: Inner,
+    given_up: bool,
+}
+
+enum Inner {
+    Sqlite(Transaction<'static, Sqlite>),
+    Postgres(Transaction<'static, Postgres>),
+}
+
+/// Makes the list of arguments of a statement.
+macro_rules! args {
+    ($($value:expr),* $(,)?) => { &[$($crate::engine::Value::from($value)),*] };
+}
+pub(crate) use args;
+
+/// Runs the block as one transaction, again when the engine chose it as the loser of a deadlock.
+/// `?` inside leaves the transaction; the value of the block is kept when it is `Ok`.
+macro_rules! transact {
+    ($catalog:expr, |$tx:ident| $body:block) => {{
+        let mut attempt = 0;
+        loop {
+            attempt += 1;
+            let mut transaction = $catalog.pool.begin().await?;
+            let outcome: Result<_, $crate::CatalogError> = {
+                let $tx = &mut transaction;
+                async { $body }.await
+            };
+            let outcome = match outcome {
+                Ok(value) => transaction.finish().await.map(|()| value),
+                Err(error) => Err(error),
+            };
+            match outcome {
+                Err(error) if error.is_retryable() && attempt < $crate::engine::RETRIES_MAX => continue,
+                outcome => break outcome,
+            }
+        }
+    }};
+}
+pub(crate) use transact;
+
+impl Pool {
+    pub(crate) async fn open_sqlite(path: &Path, readers: u32) -> Result<Pool, CatalogError> {
+        create_private(path)?;
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(true)
+            .busy_timeout(BUSY_TIMEOUT)
+            .statement_cache_capacity(STATEMENTS_MAX)
+            // The log shrinks back to this many bytes after a large transaction.
+            .pragma("journal_size_limit", "67108864")
+            .disable_statement_logging();
+        // The writer opens first: it turns on the write-ahead log.
+        let write = SqlitePoolOptions::new()
+            .max_connections(1)
+            .acquire_timeout(BUSY_TIMEOUT)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .test_before_acquire(false)
+            .connect_with(options.clone())
+            .await?;
+        let read = Readers::open(options.pragma("query_only", "ON"), readers).await?;
+        Ok(Pool::Sqlite { write, read: Arc::new(read) })
+    }
+
+    pub(crate) async fn open_postgres(url: &str, connections: u32) -> Result<Pool, CatalogError> {
+        let options: PgConnectOptions =
+            url.parse().map_err(|error: sqlx::Error| CatalogError::Address(error.to_string()))?;
+        let options =
+            options.application_name("karez").statement_cache_capacity(STATEMENTS_MAX).disable_statement_logging();
+        // A connection is tested when it is given back; testing it again before use would add a round
+        // trip to every query.
+        let pool = PgPoolOptions::new()
+            .max_connections(connections.max(2))
+            .acquire_timeout(BUSY_TIMEOUT)
+            .test_before_acquire(false)
+            .connect_with(options)
+            .await?;
+        Ok(Pool::Postgres(pool))
+    }
+
+    pub(crate) fn engine(&self) -> Engine {
+        match self {
+            Pool::Sqlite { .. } => Engine::Sqlite,
+            Pool::Postgres(_) => Engine::Postgres,
+        }
+    }
+
+    pub(crate) async fn close(&self) {
+        match self {
+            Pool::Sqlite { write, read } => {
+                read.close().await;
+                write.close().await;
+            }
+            Pool::Postgres(pool) => pool.close().await,
+        }
+    }
+
+    /// Begins a transaction that may write.
+    pub(crate) async fn begin(&self) -> Result<Tx, CatalogError> {
+        let inner = match self {
+            Pool::Sqlite { write, .. } => Inner::Sqlite(write.begin_with("BEGIN IMMEDIATE").await?),
+            Pool::Postgres(pool) => Inner::Postgres(pool.begin().await?),
+        };
+        Ok(Tx { inner, given_up: false })
+    }
+
+    /// Runs one statement that only reads.
+    pub(crate) async fn rows(&self, sql: impl SqlSafeStr, args: &[Value<'_>]) -> Result<Vec<Row>, CatalogError> {
+        self.run(sql.into_sql_str(), args).await
+    }
+
+    /// Runs one statement that only reads and gives at most one row.
+    pub(crate) async fn row(&self, sql: impl SqlSafeStr, args: &[Value<'_>]) -> Result<Option<Row>, CatalogError> {
+        Ok(self.run(sql.into_sql_str(), args).await?.into_iter().next())
+    }
+
+    async fn run(&self, sql: SqlStr, args: &[Value<'_>]) -> Result<Vec<Row>, CatalogError> {
+        match self {
+            Pool::Sqlite { read, .. } => {
+                let rows = read.fetch_all(sql, sqlite_arguments(args)?).await?;
+                Ok(rows.into_iter().map(Row::Sqlite).collect())
+            }
+            Pool::Postgres(pool) => {
+                let rows = sqlx::query_with(sql, postgres_arguments(args)?).fetch_all(pool).await?;
+                Ok(rows.into_iter().map(Row::Postgres).collect())
+            }
+        }
+    }
+}
+
+/// Creates the file for its owner only; SQLite gives its side files the same mode.
+fn create_private(path: &Path) -> Result<(), CatalogError> {
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt as _;
+        options.mode(0o600);
+    }
+    let opened = options.open(path);
+    opened.map(drop).map_err(|error| CatalogError::Address(format!("{}: {error}", path.display())))
+}
+
+impl Tx {
+    /// Runs one statement and gives its rows.
+    pub(crate) async fn rows(&mut self, sql: impl SqlSafeStr, args: &[Value<'_>]) -> Result<Vec<Row>, CatalogError> {
+        self.run(sql.into_sql_str(), args).await
+    }
+
+    /// Runs one statement that gives at most one row.
+    pub(crate) async fn row(&mut self, sql: impl SqlSafeStr, args: &[Value<'_>]) -> Result<Option<Row>, CatalogError> {
+        Ok(self.run(sql.into_sql_str(), args).await?.into_iter().next())
+    }
+
+    /// Runs one statement and tells how many rows it changed.
+    pub(crate) async fn execute(&mut self, sql: impl SqlSafeStr, args: &[Value<'_>]) -> Result<u64, CatalogError> {
+        self.change(sql.into_sql_str(), args).await
+    }
+
+    /// Runs several statements without arguments.
+    pub(crate) async fn script(&mut self, sql: String) -> Result<(), CatalogError> {
+        let script = sqlx::raw_sql(AssertSqlSafe(sql));
+        match &mut self.inner {
+            Inner::Sqlite(tx) => drop(script.execute(&mut **tx).await?),
+            Inner::Postgres(tx) => drop(script.execute(&mut **tx).await?),
+        }
+        Ok(())
+    }
+
+    /// Inserts many rows: `head` is `INSERT INTO t (a, b)`, `tail` what follows the values, and
+    /// `values` the rows one after another, `width` values each.
+    pub(crate) async fn insert_rows(
+        &mut self,
+        head: &str,
+        width: usize,
+        tail: &str,
+        mut values: &[Value<'_>],
+    ) -> Result<u64, CatalogError> {
+        assert!(width > 0 && values.len() % width == 0, "values come in whole rows");
+        let mut changed = 0;
+        for rows in INSERT_ROWS {
+            let sql = AssertSqlSafe(insert_text(self.engine(), head, width, tail, rows)).into_sql_str();
+            while values.len() >= rows * width {
+                let (group, rest) = values.split_at(rows * width);
+                changed += self.change(sql.clone(), group).await?;
+                values = rest;
+            }
+        }
+        Ok(changed)
+    }
+
+    /// Marks the transaction as one that must change nothing, and gives back what it found.
+    pub(crate) fn give_up<T>(&mut self, found: T) -> Result<T, CatalogError> {
+        self.given_up = true;
+        Ok(found)
+    }
+
+    /// Makes the changes durable, unless the transaction gave up.
+    pub(crate) async fn finish(self) -> Result<(), CatalogError> {
+        match (self.inner, self.given_up) {
+            (Inner::Sqlite(tx), false) => tx.commit().await?,
+            (Inner::Postgres(tx), false) => tx.commit().await?,
+            (Inner::Sqlite(tx), true) => tx.rollback().await?,
+            (Inner::Postgres(tx), true) => tx.rollback().await?,
+        }
+        Ok(())
+    }
+
+    pub(crate) fn engine(&self) -> Engine {
+        match self.inner {
+            Inner::Sqlite(_) => Engine::Sqlite,
+            Inner::Postgres(_) => Engine::Postgres,
+        }
+    }
+
+    async fn run(&mut self, sql: SqlStr, args: &[Value<'_>]) -> Result<Vec<Row>, CatalogError> {
+        match &mut self.inner {
+            Inner::Sqlite(tx) => {
+                let rows = sqlx::query_with(sql, sqlite_arguments(args)?).fetch_all(&mut **tx).await?;
+                Ok(rows.into_iter().map(Row::Sqlite).collect())
+            }
+            Inner::Postgres(tx) => {
+                let rows = sqlx::query_with(sql, postgres_arguments(args)?).fetch_all(&mut **tx).await?;
+                Ok(rows.into_iter().map(Row::Postgres).collect())
+            }
+        }
+    }
+
+    async fn change(&mut self, sql: SqlStr, args: &[Value<'_>]) -> Result<u64, CatalogError> {
+        Ok(match &mut self.inner {
+            Inner::Sqlite(tx) => {
+                sqlx::query_with(sql, sqlite_arguments(args)?).execute(&mut **tx).await?.rows_affected()
+            }
+            Inner::Postgres(tx) => {
+                sqlx::query_with(sql, postgres_arguments(args)?).execute(&mut **tx).await?.rows_affected()
+            }
+        })
+    }
+}
+
+/// Writes `head VALUES (..), (..) tail`. SQLite gets plain `?`, which it numbers for nothing.
+fn insert_text(engine: Engine, head: &str, width: usize, tail: &str, rows: usize) -> String {
+    let mut sql = format!("{head} VALUES ");
+    for row in 0..rows {
+        sql.push_str(if row == 0 { "(" } else { ", (" });
+        for column in 0..width {
+            sql.push_str(if column == 0 { "" } else { ", " });
+            match engine {
+                Engine::Sqlite => sql.push('?'),
+                Engine::Postgres => sql.push_str(&format!("${}", row * width + column + 1)),
+            }
+        }
+        sql.push(')');
+    }
+    sql.push(' ');
+    sql.push_str(tail);
+    sql
+}
+
+/// Something that runs statements: the pool for reading, a transaction for both.
+pub(crate) trait Runner: Send {
+    fn run_rows(
+        &mut self,
+        sql: SqlStr,
+        args: &[Value<'_>],
+    ) -> impl Future<Output = Result<Vec<Row>, CatalogError>> + Send;
+}
+
+impl Runner for &Pool {
+    async fn run_rows(&mut self, sql: SqlStr, args: &[Value<'_>]) -> Result<Vec<Row>, CatalogError> {
+        self.run(sql, args).await
+    }
+}
+
+impl Runner for &mut Tx {
+    async fn run_rows(&mut self, sql: SqlStr, args: &[Value<'_>]) -> Result<Vec<Row>, CatalogError> {
+        self.run(sql, args).await
+    }
+}
+
+/// Runs a statement whose text has `{list}` where a list of values goes; its other arguments come
+/// first. Long lists take several statements, so order and limits apply to each group alone.
+pub(crate) async fn rows_in_list(
+    mut runner: impl Runner,
+    template: &'static str,
+    scalars: &[Value<'_>],
+    list: &[Value<'_>],
+) -> Result<Vec<Row>, CatalogError> {
+    let mut found = Vec::new();
+    for group in list.chunks(LIST_VALUES_MAX) {
+        // Few lengths, so few prepared statements: the last value fills the places that are left over.
+        let padded = [1, 4, 16, 64, LIST_VALUES_MAX].into_iter().find(|&size| size >= group.len());
+        let padded = padded.expect("a group is no longer than the largest size");
+        let last = *group.last().expect("chunks are not empty");
+        let mut args = Vec::with_capacity(scalars.len() + padded);
+        args.extend_from_slice(scalars);
+        args.extend_from_slice(group);
+        args.resize(scalars.len() + padded, last);
+        let sql = template.replace("{list}", &placeholders(scalars.len() + 1, padded));
+        found.append(&mut runner.run_rows(AssertSqlSafe(sql).into_sql_str(), &args).await?);
+    }
+    Ok(found)
+}
+
+/// Returns `$first, $first+1, ...`.
+pub(crate) fn placeholders(first: usize, count: usize) -> String {
+    let mut text = String::with_capacity(count * 5);
+    for number in first..first + count {
+        text.push_str(if number == first { "$" } else { ", $" });
+        text.push_str(&number.to_string());
+    }
+    text
+}
+
+// ---- arguments -------------------------------------------------------------------------------
+
+/// One argument of a statement.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Value<'a> {
+    Int(Option<i64>),
+    Text(Option<&'a str>),
+    Blob(Option<&'a [u8]>),
+}
+
+fn sqlite_arguments(values: &[Value<'_>]) -> Result<SqliteArguments, CatalogError> {
+    arguments::<SqliteArguments>(values)
+}
+
+fn postgres_arguments(values: &[Value<'_>]) -> Result<PgArguments, CatalogError> {
+    arguments::<PgArguments>(values)
+}
+
+/// PostgreSQL cannot hold NUL in text. Names and paths never have it; free text gets the sign for an
+/// unreadable character instead, on both engines, so that it is neither an error nor found again.
+fn arguments<A: Arguments>(values: &[Value<'_>]) -> Result<A, CatalogError>
+where
+    for<'t> Option<i64>: sqlx::Encode<'t, A::Database> + sqlx::Type<A::Database>,
+    for<'t> Option<&'t str>: sqlx::Encode<'t, A::Database> + sqlx::Type<A::Database>,
+    for<'t> Option<String>: sqlx::Encode<'t, A::Database> + sqlx::Type<A::Database>,
+    for<'t> Option<&'t [u8]>: sqlx::Encode<'t, A::Database> + sqlx::Type<A::Database>,
+{
+    let mut arguments = A::default();
+    arguments.reserve(values.len(), 0);
+    for value in values {
+        let added = match *value {
+            Value::Int(number) => arguments.add(number),
+            Value::Text(Some(text)) if text.contains('\0') => arguments.add(Some(text.replace('\0', "\u{FFFD}"))),
+            Value::Text(text) => arguments.add(text),
+            Value::Blob(bytes) => arguments.add(bytes),
+        };
+        added.map_err(|error| CatalogError::Database(sqlx::Error::Encode(error)))?;
+    }
+    Ok(arguments)
+}
+
+macro_rules! value_from {
+    ($($type:ty, |$value:ident| $to:expr;)+) => { $(
+        impl<'a> From<$type> for Value<'a> {
+            fn from($value: $type) -> Value<'a> { $to }
+        }
+    )+ };
+}
+
+value_from! {
+    i64, |number| Value::Int(Some(number));
+    u32, |number| Value::Int(Some(i64::from(number)));
+    // Lengths and counts; nothing that is counted here comes near 2^63.
+    u64, |number| Value::Int(Some(i64::try_from(number).unwrap_or(i64::MAX)));
+    Option<i64>, |number| Value::Int(number);
+    Option<u64>, |number| Value::Int(number.map(|number| i64::try_from(number).unwrap_or(i64::MAX)));
+    bool, |yes| Value::Int(Some(i64::from(yes)));
+    Option<bool>, |yes| Value::Int(yes.map(i64::from));
+    Timestamp, |moment| Value::Int(Some(moment.0));
+    Option<Timestamp>, |moment| Value::Int(moment.map(|moment| moment.0));
+    karez_types::AccountId, |id| Value::Int(Some(id.0));
+    karez_types::RepoId, |id| Value::Int(Some(id.0));
+    karez_types::TokenId, |id| Value::Int(Some(id.0));
+    karez_types::Zone, |zone| Value::Int(Some(zone.0));
+    &'a str, |text| Value::Text(Some(text));
+    &'a String, |text| Value::Text(Some(text));
+    Option<&'a str>, |text| Value::Text(text);
+    &'a karez_types::OwnerName, |name| Value::Text(Some(name.as_str()));
+    &'a karez_types::RepoName, |name| Value::Text(Some(name.as_str()));
+    &'a karez_types::RefName, |name| Value::Text(Some(name.as_str()));
+    &'a [u8], |bytes| Value::Blob(Some(bytes));
+    &'a [u8; 32], |bytes| Value::Blob(Some(bytes));
+    &'a Vec<u8>, |bytes| Value::Blob(Some(bytes));
+    &'a karez_types::GitOid, |hash| Value::Blob(Some(hash.as_bytes()));
+    &'a karez_types::Sha256, |hash| Value::Blob(Some(hash.as_bytes()));
+    Option<&'a karez_types::Sha256>, |hash| Value::Blob(hash.map(|hash| hash.as_bytes().as_slice()));
+    &'a karez_types::ChunkHash, |hash| Value::Blob(Some(hash.as_bytes()));
+    &'a karez_types::XorbHash, |hash| Value::Blob(Some(hash.as_bytes()));
+    &'a karez_types::FileHash, |hash| Value::Blob(Some(hash.as_bytes()));
+}
+
+// ---- rows ------------------------------------------------------------------------------------
+
+/// One row of an answer; columns are read by position.
+pub(crate) enum Row {
+    Sqlite(SqliteRow),
+    Postgres(PgRow),
+}
+
+macro_rules! column_getter {
+    ($name:ident, $type:ty) => {
+        pub(crate) fn $name(&self, column: usize) -> Result<$type, CatalogError> {
+            match self {
+                Row::Sqlite(row) => row.try_get(column),
+                Row::Postgres(row) => row.try_get(column),
+            }
+            .map_err(CatalogError::Database)
+        }
+    };
+}
+
+impl Row {
+    column_getter!(int, i64);
+    column_getter!(opt_int, Option<i64>);
+    column_getter!(text, String);
+    column_getter!(opt_text, Option<String>);
+    column_getter!(blob, Vec<u8>);
+    column_getter!(opt_blob, Option<Vec<u8>>);
+
+    pub(crate) fn flag(&self, column: usize) -> Result<bool, CatalogError> {
+        Ok(self.int(column)? != 0)
+    }
+
+    pub(crate) fn moment(&self, column: usize) -> Result<Timestamp, CatalogError> {
+        Ok(Timestamp(self.int(column)?))
+    }
+
+    /// Reads a length or count, which is never negative.
+    pub(crate) fn count(&self, table: &'static str, column: usize) -> Result<u64, CatalogError> {
+        valid(table, "a negative length", u64::try_from(self.int(column)?).ok())
+    }
+
+    /// Reads a hash, an id or a word with the function that checks it.
+    pub(crate) fn hash<T>(
+        &self,
+        table: &'static str,
+        column: usize,
+        from: impl FnOnce(&[u8]) -> Option<T>,
+    ) -> Result<T, CatalogError> {
+        valid(table, "a hash of the wrong length", from(&self.blob(column)?))
+    }
+
+    /// Reads a text with the function that checks it.
+    pub(crate) fn word<T>(
+        &self,
+        table: &'static str,
+        column: usize,
+        from: impl FnOnce(&str) -> Option<T>,
+    ) -> Result<T, CatalogError> {
+        let text = self.text(column)?;
+        from(&text).ok_or_else(|| CatalogError::Broken { table, what: format!("unknown word {text:?}") })
+    }
+}
+
+/// Returns the value, or says that the row is broken.
+pub(crate) fn valid<T>(table: &'static str, what: &str, value: Option<T>) -> Result<T, CatalogError> {
+    value.ok_or_else(|| CatalogError::Broken { table, what: what.to_owned() })
+}

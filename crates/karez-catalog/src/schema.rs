@@ -1,0 +1,89 @@
+//! Tables, and how a database of any earlier version becomes one of this version.
+//!
+//! [`MIGRATIONS`] only ever grows at its end; a migration that has left the house is never edited.
+//! All that a database lacks is applied in one transaction, under a lock, so two programs that open
+//! the same database at once do it once, and a crash half way leaves the old version.
+
+use karez_types::Timestamp;
+
+use crate::CatalogError;
+use crate::engine::{Engine, Pool, Tx, args};
+
+/// One step; its place in the list, counted from 1, is the version that it makes.
+pub(crate) struct Migration {
+    pub(crate) name: &'static str,
+    /// Statements with `{id}`, `{int}`, `{text}`, `{blob}` and `{strict}` where the engines differ.
+    pub(crate) sql: &'static str,
+}
+
+/// Every step since the first version, oldest first.
+pub(crate) const MIGRATIONS: &[Migration] =
+    &[Migration { name: "first tables", sql: include_str!("migrations/0001_first_tables.sql") }];
+
+/// Key of PostgreSQL's advisory lock: "karez" and a number, as ASCII.
+const LOCK_KEY: i64 = 0x006b_6172_657a_0001;
+
+const VERSIONS: &str = "CREATE TABLE IF NOT EXISTS schema_version (
+    version {int} PRIMARY KEY,
+    name {text} NOT NULL,
+    applied {int} NOT NULL
+) {strict};";
+
+/// Brings the database to the newest version that the list knows.
+pub(crate) async fn migrate(pool: &Pool, migrations: &[Migration], now: Timestamp) -> Result<(), CatalogError> {
+    let known = migrations.len() as i64;
+    // The usual case needs no lock. A database without the table fails this query and is migrated.
+    if let Ok(found) = pool.row("SELECT MAX(version) FROM schema_version", args![]).await {
+        let found = found.map(|row| row.opt_int(0)).transpose()?.flatten().unwrap_or(0);
+        if found == known {
+            return Ok(());
+        }
+    }
+    let mut tx = pool.begin().await?;
+    if tx.engine() == Engine::Postgres {
+        tx.execute("SELECT pg_advisory_xact_lock($1)", args![LOCK_KEY]).await?;
+    }
+    tx.script(dialect(tx.engine(), VERSIONS)).await?;
+    let found = version(&mut tx).await?;
+    if found > known {
+        return Err(CatalogError::NewerSchema { found, known });
+    }
+    for (position, migration) in migrations.iter().enumerate().skip(found as usize) {
+        tx.script(dialect(tx.engine(), migration.sql)).await?;
+        let version = position as i64 + 1;
+        tx.execute(
+            "INSERT INTO schema_version (version, name, applied) VALUES ($1, $2, $3)",
+            args![version, migration.name, now],
+        )
+        .await?;
+        tracing::info!(schema.version = version, schema.step = migration.name, "migrated the database");
+    }
+    tx.finish().await
+}
+
+async fn version(tx: &mut Tx) -> Result<i64, CatalogError> {
+    let row = tx.row("SELECT COALESCE(MAX(version), 0) FROM schema_version", args![]).await?;
+    row.map_or(Ok(0), |row| row.int(0))
+}
+
+/// Writes the engine's own words into a statement. Text compares by bytes on both.
+fn dialect(engine: Engine, sql: &str) -> String {
+    let words = match engine {
+        Engine::Sqlite => [
+            // Ids of deleted accounts must not come back: an id is a trust zone.
+            ("{id}", "INTEGER PRIMARY KEY AUTOINCREMENT"),
+            ("{int}", "INTEGER"),
+            ("{text}", "TEXT"),
+            ("{blob}", "BLOB"),
+            ("{strict}", "STRICT"),
+        ],
+        Engine::Postgres => [
+            ("{id}", "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY"),
+            ("{int}", "BIGINT"),
+            ("{text}", "TEXT COLLATE \"C\""),
+            ("{blob}", "BYTEA"),
+            ("{strict}", ""),
+        ],
+    };
+    words.iter().fold(sql.to_owned(), |sql, (from, to)| sql.replace(from, to))
+}

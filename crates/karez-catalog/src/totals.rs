@@ -1,0 +1,46 @@
+//! Counts and sums that pages and overviews show.
+
+use karez_types::{AccountId, RepoId, RepoKind, Visibility};
+
+use crate::engine::{Row, args};
+use crate::{Catalog, CatalogError};
+
+impl Catalog {
+    /// Counts the repositories of an owner; with a visibility, only those that have it.
+    pub async fn repo_count(
+        &self,
+        kind: RepoKind,
+        owner: AccountId,
+        visibility: Option<Visibility>,
+    ) -> Result<u64, CatalogError> {
+        // An empty text stands for any visibility: both engines then know the type of the value.
+        let visibility = visibility.map_or("", Visibility::as_str);
+        let row = self
+            .pool
+            .row(
+                "SELECT COUNT(*) FROM repo WHERE kind = $1 AND owner_id = $2 AND ($3 = '' OR visibility = $3)",
+                args![kind.as_str(), owner, visibility],
+            )
+            .await?;
+        row.map_or(Ok(0), |row: Row| row.count("repo", 0))
+    }
+
+    /// Sums the lengths of the large files that a repository may serve.
+    pub async fn repo_stored_bytes(&self, repo: RepoId) -> Result<u64, CatalogError> {
+        let row = self
+            .pool
+            .row(
+                "SELECT CAST(COALESCE(SUM(x.file_bytes), 0) AS BIGINT)
+                 FROM repo_file f JOIN lfs_file l ON l.sha256 = f.sha256 JOIN xet_file x ON x.hash = l.hash
+                 WHERE f.repo_id = $1",
+                args![repo],
+            )
+            .await?;
+        row.map_or(Ok(0), |row: Row| row.count("repo_file", 0))
+    }
+
+    /// Asks the database whether it answers.
+    pub async fn ping(&self) -> Result<(), CatalogError> {
+        self.pool.row("SELECT COUNT(*) FROM account WHERE id = 0", args![]).await.map(|_| ())
+    }
+}
