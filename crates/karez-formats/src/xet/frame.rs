@@ -77,6 +77,9 @@ impl FrameHeader {
     }
 }
 
+/// What is done with each frame: gets the position of the chunk, its header and its payload.
+type TakeFrame<'a> = dyn FnMut(u64, FrameHeader, &[u8]) -> Result<(), XorbError> + 'a;
+
 /// Cuts a stream into frames; one that lies inside a pushed buffer is not copied.
 #[derive(Debug, Default)]
 pub(super) struct Frames {
@@ -87,11 +90,7 @@ pub(super) struct Frames {
 
 impl Frames {
     /// Takes the next bytes and hands each whole frame to `take`. After an error the stream is dead.
-    pub(super) fn push(
-        &mut self,
-        data: &[u8],
-        take: &mut dyn FnMut(u64, FrameHeader, &[u8]) -> Result<(), XorbError>,
-    ) -> Result<(), XorbError> {
+    pub(super) fn push(&mut self, data: &[u8], take: &mut TakeFrame<'_>) -> Result<(), XorbError> {
         let mut rest = data;
         while !rest.is_empty() {
             if self.held.is_empty()
@@ -105,9 +104,12 @@ impl Frames {
                     continue;
                 }
             }
-            let Some(bytes) = self.held.first_chunk() else {
+            if self.held.len() < FRAME_HEADER_BYTES {
                 rest = self.hold(rest, FRAME_HEADER_BYTES);
-                continue;
+            }
+            // A header is judged as soon as it is whole, so errors do not depend on how bytes arrive.
+            let Some(bytes) = self.held.first_chunk() else {
+                return Ok(());
             };
             let header = FrameHeader::parse(bytes, self.chunk)?;
             let frame_bytes = FRAME_HEADER_BYTES + header.stored_bytes;
