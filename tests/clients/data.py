@@ -7,7 +7,6 @@ import struct
 from pathlib import Path
 
 MIB = 1 << 20
-BLOCK_BYTES = 4 * MIB
 
 
 def random_bytes(seed: int | str, length: int) -> bytes:
@@ -19,9 +18,12 @@ def text_bytes(seed: int | str, length: int) -> bytes:
     """Lines of JSON, as in a corpus."""
     words = ["water", "channel", "north", "harvest", "clinic", "model", "school", "river", "copper", "letter", "seven", "light"]
     source = random.Random(str(seed))
+    # Sentences come from a pool that is wider than the window of the compressor, and every line has a key of its own.
+    pool = [" ".join(source.choices(words, k=24)) for _ in range(2_048)]
     lines, total, number = [], 0, 0
     while total < length:
-        line = json.dumps({"id": number, "key": source.randrange(1 << 60), "text": " ".join(source.choices(words, k=24))}) + "\n"
+        drawn = source.getrandbits(64)
+        line = f'{{"id": {number}, "key": {drawn}, "text": "{pool[drawn & 2_047]}"}}\n'
         lines.append(line)
         total += len(line)
         number += 1
@@ -31,15 +33,11 @@ def text_bytes(seed: int | str, length: int) -> bytes:
 def bf16_bytes(seed: int | str, length: int) -> bytes:
     """Weights as a trained network has them: sixteen-bit floats around zero, whose high bytes repeat."""
     source = random.Random(str(seed))
-    # A table of 65,536 normal values, drawn with even chances: as compressible as real draws, and a hundred times as fast.
-    table = []
-    for _ in range(65_536):
-        bits = struct.unpack("<I", struct.pack("<f", source.gauss(0.0, 0.02)))[0]
-        table.append(struct.pack("<H", bits >> 16))
-    out = bytearray()
-    while len(out) < length:
-        picks = memoryview(source.randbytes(min(BLOCK_BYTES, (length - len(out) + 1) // 2 * 2))).cast("H")
-        out += b"".join([table[pick] for pick in picks])
+    # The high bytes (sign and exponent) of 256 draws from a normal distribution; the low bytes are as good as even.
+    high = bytes(struct.unpack("<4B", struct.pack("<f", source.gauss(0.0, 0.02)))[3] for _ in range(256))
+    out = bytearray(length + length % 2)
+    out[0::2] = source.randbytes(len(out) // 2)
+    out[1::2] = source.randbytes(len(out) // 2).translate(high)
     return bytes(out[:length])
 
 

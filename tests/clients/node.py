@@ -55,7 +55,7 @@ class Node:
     def environment(self) -> dict[str, str]:
         """The settings as the program reads them."""
         given = {name: value for name, value in os.environ.items() if not name.startswith(("KAREZ_", "HF_"))}
-        given["KAREZ_DATA"] = str(self.data)
+        given["KAREZ_DATA_DIR"] = str(self.data)
         given["KAREZ_LISTEN"] = f"127.0.0.1:{self.port}"
         for name, value in self.settings.items():
             given["KAREZ_" + name.upper().replace(".", "_")] = str(value)

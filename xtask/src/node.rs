@@ -32,7 +32,7 @@ impl Node {
         let child = Command::new(target().join("debug/karez"))
             .arg("serve")
             .env("KAREZ_LISTEN", format!("127.0.0.1:{port}"))
-            .env("KAREZ_DATA", folder.join("data"))
+            .env("KAREZ_DATA_DIR", folder.join("data"))
             .current_dir(&folder)
             .stdin(Stdio::null())
             .stdout(fs::File::create(&log)?)
