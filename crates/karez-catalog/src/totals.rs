@@ -38,9 +38,4 @@ impl Catalog {
             .await?;
         row.map_or(Ok(0), |row: Row| row.count("repo_file", 0))
     }
-
-    /// Asks the database whether it answers.
-    pub async fn ping(&self) -> Result<(), CatalogError> {
-        self.pool.row("SELECT COUNT(*) FROM account WHERE id = 0", args![]).await.map(|_| ())
-    }
 }

@@ -8,7 +8,7 @@ impl Hub {
     /// # Errors
     /// What the one that does not answer says.
     pub async fn ready(&self) -> HubResult<()> {
-        self.catalog.ping().await?;
+        self.catalog.healthy().await?;
         self.store.healthy().await?;
         Ok(())
     }

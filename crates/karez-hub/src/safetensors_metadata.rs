@@ -158,9 +158,7 @@ impl Hub {
     async fn part_read(&self, repo: &Repo, file: &Resolved, start: u64, end: u64) -> HubResult<Bytes> {
         let range = ByteRange { start, end: end.max(start) };
         let Some(large) = file.large else {
-            let blob = self.small_file_read(file).await?;
-            let place = |offset: u64| usize::try_from(offset).unwrap_or(usize::MAX).min(blob.len());
-            return Ok(blob.slice(place(range.start)..place(range.end)));
+            return self.small_file_read(file, range).await;
         };
         let missing = || HubError::EntryMissing { path: file.path.to_string(), commit: Some(file.commit) };
         let hash = large.hash.ok_or_else(missing)?;

@@ -95,7 +95,7 @@ impl TestNode {
     pub async fn start_with(options: NodeOptions) -> TestNode {
         let folder = TempDir::new().expect("a test may make a temporary folder");
         let database = format!("sqlite:{}", folder.path().join("catalog.sqlite").display());
-        let catalog = Catalog::open(&database).await.expect("a new database opens");
+        let catalog = Catalog::open(&database, TestNode::START).await.expect("a new database opens");
         let location = match options.store {
             NodeStore::Memory => StoreLocation::Memory,
             NodeStore::Folder => StoreLocation::Folder(folder.path().join("objects")),
