@@ -40,6 +40,7 @@ mod scan;
 mod schema;
 mod secret;
 mod token;
+mod totals;
 mod upload;
 mod xet;
 mod zone;
