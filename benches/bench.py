@@ -72,7 +72,7 @@ class Bench:
         end = "\nprint('WALL', time.monotonic() - begun)\n"
         return self._cost(node, [sys.executable, "-c", begin + code + end], given | environment)
 
-    def curl(self, node: Node | "Nginx", requests: list[tuple[str, str]], headers: tuple[str, ...] = ()) -> Cost:
+    def curl(self, node: "Node | Nginx", requests: list[tuple[str, str]], headers: tuple[str, ...] = ()) -> Cost:
         """Fetches (URL, range) pairs one after another over one connection and throws the bytes away."""
         config = self.folder / "curl-config"
         # Every section of the file stands for itself, so each names all of its options and prints its status.

@@ -24,6 +24,7 @@ pub fn run(rows: &[String]) -> Result<bool> {
         .args(rows)
         .current_dir(root())
         .env("KAREZ_TEST_PROGRAM", target().join("release/karez"))
+        .env("KAREZ_BENCH_LOAD", std::env::current_exe()?)
         .env("PYTHONDONTWRITEBYTECODE", "1");
     Ok(shown(&mut command)?.succeeded)
 }

@@ -16,8 +16,8 @@ use anyhow::{Context, Result, bail};
 use crate::process::{find, is_root, read, root, target};
 
 /// Programs of the distribution and the packages that bring them.
-const PROGRAMS: [(&str, &str); 5] =
-    [("curl", "curl"), ("git", "git"), ("git-lfs", "git-lfs"), ("nginx", "nginx-light"), ("wrk", "wrk")];
+const PROGRAMS: [(&str, &str); 4] =
+    [("curl", "curl"), ("git", "git"), ("git-lfs", "git-lfs"), ("nginx", "nginx-light")];
 
 /// The virtual environments that the tests use.
 #[derive(Clone, Copy)]

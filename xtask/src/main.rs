@@ -6,6 +6,7 @@
 
 mod bench;
 mod environment;
+mod load;
 mod node;
 mod postgres;
 mod process;
@@ -38,6 +39,9 @@ enum Command {
         /// Measures only the rows whose names begin with one of these words, and prints the table instead of writing it.
         rows: Vec<String>,
     },
+    /// Asks a server for HEAD of one path as fast as it answers; the benchmark uses this.
+    #[command(hide = true)]
+    Load(load::Load),
 }
 
 fn main() -> ExitCode {
@@ -45,6 +49,7 @@ fn main() -> ExitCode {
         Command::Test { list: true, .. } => Ok(test::list()),
         Command::Test { steps, list: false } => test::run(&steps),
         Command::Bench { rows } => bench::run(&rows),
+        Command::Load(load) => load.run(),
     };
     match outcome {
         Ok(true) => ExitCode::SUCCESS,

@@ -1,7 +1,8 @@
 """The node is killed while clients push, a hundred times. What it acknowledged is still there, and nothing dangles.
 
-The clients are a few lines of HTTP, so that a round takes half a second: one commits small files, one sends large files through LFS and
-commits them, one makes repositories and branches. The random moments come from a seed that a failure prints.
+Three clients are a few lines of HTTP, so that a round takes half a second: one commits small files, one sends large files through LFS and
+commits them, one makes repositories. The fourth is the real client, which pushes through Xet without end and lives through all of it.
+The random moments come from a seed that a failure prints.
 """
 
 import base64
@@ -9,6 +10,8 @@ import hashlib
 import http.client
 import json
 import random
+import subprocess
+import sys
 import threading
 import time
 import urllib.parse
@@ -123,6 +126,22 @@ def repositories(client: Light, ledger: Ledger, mark: str) -> None:
             ledger.repos.add(f"alice/{mark}-{number}")
 
 
+REAL_CLIENT = """
+import hashlib, json, pathlib, random, sys
+number = 0
+while True:
+    number += 1
+    content = random.Random(number).randbytes(1_500_000)
+    path = pathlib.Path(sys.argv[1]) / f"{number}.bin"
+    path.write_bytes(content)
+    try:
+        commit = api.upload_file(path_or_fileobj=path, path_in_repo=path.name, repo_id="alice/real").oid
+        print(json.dumps(["alice/real", commit, path.name, hashlib.sha256(content).hexdigest()]), flush=True)
+    except Exception as error:
+        print(json.dumps({"failed": repr(error)}), flush=True)
+    path.unlink()
+"""
+
 WRITERS = (small_files, large_files, repositories)
 
 
@@ -149,12 +168,26 @@ def crashing(tmp_path):
     node.remove()
 
 
-def test_killed_a_hundred_times(crashing):
+@pytest.fixture
+def real_client(crashing, fresh, tmp_path):
+    """The real client in a process that pushes without end; the value reads what was acknowledged to it so far."""
+    node, token = crashing
+    said = tmp_path / "acknowledged"
+    with said.open("wb") as out:
+        client = fresh(token, node.endpoint)
+        code = "from huggingface_hub import *\napi = HfApi()\n" + REAL_CLIENT
+        process = subprocess.Popen([sys.executable, "-c", code, tmp_path], env=client.environment, stdout=out, stderr=subprocess.DEVNULL)
+    yield lambda: [tuple(line) for line in map(json.loads, said.read_text().split("\n")[:-1]) if isinstance(line, list)]
+    process.kill()
+    process.wait()
+
+
+def test_killed_a_hundred_times(crashing, real_client):
     node, token = crashing
     chance = random.Random(SEED)
     ledger = Ledger()
     client = Light(node, token)
-    for repo in ("small", "large"):
+    for repo in ("small", "large", "real"):
         assert client.json("POST", "/api/repos/create", {"name": repo, "type": "model"})[0] == 200
     checked = 0
     for number in range(ROUNDS):
@@ -179,7 +212,9 @@ def test_killed_a_hundred_times(crashing):
             status, content = client.call("GET", f"/api/models/{repo}/revision/{commit}")
             assert status == 200 and json.loads(content)["sha"] == commit
     assert len(ledger.entries) >= ROUNDS, f"only {len(ledger.entries)} commits in {ROUNDS} rounds prove little"
-    for entry in ledger.unread():
+    real = real_client()
+    assert len(real) >= 3, "the real client got nothing through"
+    for entry in ledger.unread() + real:
         read_back(client, entry)
     for repo in ledger.repos:
         status, content = client.call("GET", f"/api/models/{repo}")
@@ -187,4 +222,4 @@ def test_killed_a_hundred_times(crashing):
     node.run("fsck")
     node.stop()
     node.run("fsck")
-    print(f"{ROUNDS} kills, {len(ledger.entries)} commits and {len(ledger.repos)} repositories acknowledged, all there")
+    print(f"{ROUNDS} kills, {len(ledger.entries)} commits and {len(ledger.repos)} repositories acknowledged, {len(real)} commits to the real client, all there")
