@@ -13,6 +13,7 @@ pub mod commit_ndjson;
 pub mod gguf;
 pub mod git;
 pub mod gitignore;
+pub mod gzip;
 pub mod http_range;
 pub mod lfs;
 pub mod safetensors;

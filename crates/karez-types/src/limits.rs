@@ -46,7 +46,10 @@ pub struct Limits {
     pub git_request_bytes_max: u64,
     /// Wants and haves in one git fetch request.
     pub git_negotiation_lines_max: u64,
-    /// Uploads (xorbs, LFS objects) handled at once; more wait. Each holds at most about one xorb.
+    /// Objects in one git fetch. The plan of a fetch takes about 70 bytes of memory for each.
+    pub git_pack_objects_max: u64,
+    /// Uploads (xorbs, LFS objects) handled at once by a node on object storage; more wait. Each holds one
+    /// xorb in memory, because its name is not known before its end. A folder needs no such bound.
     pub uploads_at_once_max: u64,
     /// Seconds without a byte after which a connection that is sending a body is cut.
     pub body_idle_secs_max: u64,
@@ -90,6 +93,7 @@ impl Default for Limits {
             dedup_answer_bytes_max: 4 * MIB,
             git_request_bytes_max: 16 * MIB,
             git_negotiation_lines_max: 100_000,
+            git_pack_objects_max: 1_000_000,
             uploads_at_once_max: 3,
             body_idle_secs_max: 60,
             header_read_secs_max: 20,

@@ -64,6 +64,9 @@ pub struct FetchRequest {
     pub stage: Stage,
     /// The pack is to come in side-band lines. Always so in version 2.
     pub side_band: bool,
+    /// The pack may come with the first answer that shares anything. So in version 2; in version 0
+    /// the client asks once more.
+    pub pack_when_ready: bool,
     /// The client wants annotated tags of what it fetches.
     pub include_tag: bool,
     /// The client wants no words about progress.
@@ -79,6 +82,7 @@ impl FetchRequest {
             depth: Depth::Whole,
             stage: Stage::Negotiate,
             side_band: true,
+            pack_when_ready: true,
             include_tag: false,
             no_progress: false,
         }

@@ -38,7 +38,8 @@ pub fn write_advertisement(refs: &[AdvertisedRef], out: &mut Vec<u8>) {
 /// # Errors
 /// When the bytes break the protocol or ask for what was not announced.
 pub fn parse(body: &[u8], lines_max: usize) -> Result<Option<FetchRequest>, UploadPackError> {
-    let mut request = FetchRequest { stage: Stage::Shallow, side_band: false, ..FetchRequest::new() };
+    let mut request =
+        FetchRequest { stage: Stage::Shallow, side_band: false, pack_when_ready: false, ..FetchRequest::new() };
     let mut lines = PktReader::new(body).enumerate();
     let mut wants_are_read = false;
     while let Some((count, pkt)) = lines.next() {
