@@ -20,7 +20,7 @@
 //! - An index leaves this crate only after its Merkle root and total length agree with the xorb.
 //! - Nothing here is a whole file: a staged xorb is at most one xorb, a stream is at most two buffers.
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 mod backend;
 mod error;
@@ -92,6 +92,12 @@ impl Store {
         );
         let backend = Backend::open(location).await?;
         Ok(Store { inner: Arc::new(Inner { backend, indexes }) })
+    }
+
+    /// Tells whether a staged xorb is held in memory until it is published. A folder holds it in a
+    /// file; object storage has no place for bytes whose name is not known yet.
+    pub fn holds_staged_in_memory(&self) -> bool {
+        matches!(self.inner.backend, Backend::Objects(_))
     }
 
     /// Tells whether the backend answers: writes, reads and removes a small object.

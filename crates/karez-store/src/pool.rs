@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 
-/// Size of one buffer, in bytes: large enough that a system call costs nothing beside the copy,
+/// Size of one buffer, in bytes: large enough that a system call costs little beside the copy,
 /// small enough that the bytes are still in the processor's cache when the socket copies them.
 pub(crate) const BUFFER_BYTES: usize = 256 << 10;
 

@@ -6,6 +6,7 @@
 //! - A folder's own entry is synced once per process before anything in it counts as durable.
 //! - `tmp/` is emptied at open by whoever has the folder alone; everybody holds a shared lock on it.
 
+mod mapped;
 mod read;
 mod write;
 
@@ -42,6 +43,8 @@ struct Opened {
     /// Folders whose own entries are known to be on the disk.
     durable: Mutex<HashSet<PathBuf>>,
     pool: Arc<Pool>,
+    /// Whether files may be read through mappings.
+    can_map: bool,
     /// Holds the shared lock on `tmp/` while the store is open.
     _lock: File,
 }
@@ -83,6 +86,7 @@ impl Folder {
             temp_count: AtomicU64::new(0),
             durable: Mutex::new(HashSet::from([root.clone()])),
             pool: Arc::new(Pool::default()),
+            can_map: mapped::can_map(&lock),
             _lock: lock,
             root,
         })))
