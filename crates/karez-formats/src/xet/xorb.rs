@@ -168,7 +168,7 @@ impl XorbVerifier {
 pub struct BuiltXorb {
     /// Its name.
     pub hash: XorbHash,
-    /// Framed chunks, without footer.
+    /// Framed chunks, without footer: those that [`XorbBuilder::take_bytes`] did not give out before.
     pub bytes: Vec<u8>,
     /// Where its chunks are.
     pub index: XorbIndex,
@@ -178,6 +178,8 @@ pub struct BuiltXorb {
 #[derive(Debug)]
 pub struct XorbBuilder {
     bytes: Vec<u8>,
+    /// How many bytes were given out before `bytes`.
+    taken_bytes: usize,
     index: XorbIndex,
     encoder: lz4::Encoder,
 }
@@ -191,12 +193,13 @@ impl Default for XorbBuilder {
 impl XorbBuilder {
     /// Returns a builder without chunks.
     pub fn new() -> XorbBuilder {
-        XorbBuilder { bytes: Vec::new(), index: XorbIndex::default(), encoder: lz4::Encoder::new() }
+        XorbBuilder { bytes: Vec::new(), taken_bytes: 0, index: XorbIndex::default(), encoder: lz4::Encoder::new() }
     }
 
     /// Tells whether a chunk of this length may still be pushed, whether it compresses or not.
     pub fn fits(&self, raw_bytes: usize) -> bool {
-        self.index.chunks.len() < XORB_CHUNKS_MAX && self.bytes.len() + FRAME_HEADER_BYTES + raw_bytes <= XORB_BYTES_MAX
+        let packed_bytes = self.taken_bytes + self.bytes.len();
+        self.index.chunks.len() < XORB_CHUNKS_MAX && packed_bytes + FRAME_HEADER_BYTES + raw_bytes <= XORB_BYTES_MAX
     }
 
     /// Appends a chunk, whose hash the caller has computed.
@@ -218,7 +221,7 @@ impl XorbBuilder {
         let stored_bytes = self.bytes.len() - start - FRAME_HEADER_BYTES;
         let header = FrameHeader { scheme, stored_bytes, raw_bytes: raw.len() };
         self.bytes[start..start + FRAME_HEADER_BYTES].copy_from_slice(&header.encode());
-        let end_bytes = self.bytes.len() as u32;
+        let end_bytes = (self.taken_bytes + self.bytes.len()) as u32;
         self.index.chunks.push(IndexedChunk { hash, end_bytes, raw_bytes: raw.len() as u32 });
     }
 
@@ -230,6 +233,13 @@ impl XorbBuilder {
     /// Returns how many chunks were pushed.
     pub fn chunk_count(&self) -> u32 {
         self.index.chunk_count()
+    }
+
+    /// Takes the frames that were packed since the last call, so that a xorb can be written while it is
+    /// built and is never whole in memory.
+    pub fn take_bytes(&mut self) -> Vec<u8> {
+        self.taken_bytes += self.bytes.len();
+        std::mem::take(&mut self.bytes)
     }
 
     /// Returns the xorb.

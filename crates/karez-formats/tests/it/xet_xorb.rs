@@ -220,6 +220,27 @@ fn a_full_builder_says_so() {
 }
 
 #[test]
+fn bytes_can_be_taken_while_a_xorb_grows() {
+    let data = text(12, 2_000_000);
+    let whole = build(&data);
+    let mut builder = XorbBuilder::new();
+    let mut bytes = Vec::new();
+    let mut chunker = Chunker::new();
+    let mut take = |raw: &[u8]| {
+        builder.push(raw, chunk_hash(raw));
+        if builder.chunk_count() % 3 == 0 {
+            bytes.extend(builder.take_bytes());
+        }
+    };
+    chunker.push(&data, &mut take);
+    chunker.finish(&mut take);
+    let built = builder.finish();
+    bytes.extend(built.bytes);
+    assert!(bytes == whole.bytes);
+    assert_eq!((built.hash, built.index), (whole.hash, whole.index));
+}
+
+#[test]
 fn a_damaged_index_is_an_error() {
     let index = build(&random(11, 300_000)).index;
     let bytes = index.encode();
