@@ -1,8 +1,8 @@
 //! Whole files from doors that know nothing of chunks: LFS, commit bodies.
 //!
 //! The bytes are cut, hashed and packed while they stream in, so that a file is stored the same way
-//! whatever door it came through, and a later push through Xet finds its chunks. At most one xorb is
-//! in memory.
+//! whatever door it came through, and a later push through Xet finds its chunks. Xorbs are written
+//! while they are built: a few MiB are in memory, however large the file.
 //!
 //! Chunks that are stored already are not stored again: where a chunk is one that Xet clients would
 //! ask for, the catalog is asked, and what follows it in the stored xorbs is compared chunk by chunk.
@@ -15,7 +15,7 @@ use bytes::Bytes;
 use futures::{Stream, StreamExt};
 use karez_catalog::{Catalog, FileBrief, FileRow, NewFile};
 use karez_formats::xet::{BuiltXorb, Chunk, Chunker, FileHasher, Term, XorbBuilder, XorbIndex, chunk_hash};
-use karez_store::Store;
+use karez_store::{StagedXorb, Store};
 use karez_types::{AccountId, ChunkHash, Sha256, XorbHash, Zone};
 use sha2::Digest;
 use tokio::runtime::Handle;
@@ -66,6 +66,7 @@ impl Hub {
         };
         let bytes_max = expected.file_bytes.unwrap_or(u64::MAX).min(self.limits.file_bytes_max);
         let mut cutting = Cutting { chunker: Chunker::new(), packing: Packing::new(lookup) };
+        let mut writing = Writing { zone, stage: None, names: Vec::new() };
         let mut received_bytes = 0u64;
         let mut batch = Vec::new();
         let mut batch_bytes = 0;
@@ -78,16 +79,16 @@ impl Hub {
             batch_bytes += piece.len();
             batch.push(piece);
             if batch_bytes >= BATCH_BYTES {
-                cutting = self.cut(cutting, std::mem::take(&mut batch), zone).await?;
+                cutting = self.cut(cutting, std::mem::take(&mut batch), &mut writing).await?;
                 batch_bytes = 0;
             }
         }
-        cutting = self.cut(cutting, batch, zone).await?;
+        cutting = self.cut(cutting, batch, &mut writing).await?;
         if expected.file_bytes.is_some_and(|bytes| bytes != received_bytes) {
             let message = format!("the file has {received_bytes} bytes, not the announced number; send it whole");
             return Err(HubError::Invalid(message));
         }
-        self.ingest_finish(cutting, expected, zone).await
+        self.ingest_finish(cutting, expected, writing).await
     }
 
     fn file_too_long(&self, expected: Expected) -> HubError {
@@ -102,43 +103,56 @@ impl Hub {
         }
     }
 
-    /// Cuts and packs a batch off the runtime's threads, then stores what xorbs became full.
-    async fn cut(&self, mut cutting: Cutting, batch: Vec<Bytes>, zone: Zone) -> HubResult<Cutting> {
+    /// Cuts and packs a batch off the runtime's threads, then writes what came out.
+    async fn cut(&self, mut cutting: Cutting, batch: Vec<Bytes>, writing: &mut Writing) -> HubResult<Cutting> {
         if batch.is_empty() {
             return Ok(cutting);
         }
         let work = move || {
             cutting.push(&batch)?;
+            cutting.packing.hand_out();
             HubResult::Ok(cutting)
         };
         cutting = tokio::task::spawn_blocking(work).await.map_err(task_lost)??;
-        for xorb in std::mem::take(&mut cutting.packing.full) {
-            let hash = self.xorb_keep(xorb, zone).await?;
-            cutting.packing.stored.push(hash);
+        for packed in std::mem::take(&mut cutting.packing.out) {
+            self.write_packed(packed, writing).await?;
         }
         Ok(cutting)
     }
 
-    async fn xorb_keep(&self, xorb: BuiltXorb, zone: Zone) -> HubResult<XorbHash> {
-        let BuiltXorb { hash, bytes, index } = xorb;
-        self.store.xorb_put(hash, bytes, &index).await?;
-        self.xorb_register(hash, &index, zone).await?;
-        Ok(hash)
+    async fn write_packed(&self, packed: Packed, writing: &mut Writing) -> HubResult<()> {
+        let stage = match &mut writing.stage {
+            Some(stage) => stage,
+            None => writing.stage.insert(self.store.xorb_stage().await?),
+        };
+        match packed {
+            Packed::Frames(bytes) => stage.write(bytes).await?,
+            Packed::End(BuiltXorb { hash, bytes, index }) => {
+                stage.write(bytes.into()).await?;
+                if let Some(stage) = writing.stage.take() {
+                    stage.publish(hash, &index).await?;
+                }
+                self.xorb_register(hash, &index, writing.zone).await?;
+                writing.names.push(hash);
+            }
+        }
+        Ok(())
     }
 
-    async fn ingest_finish(&self, cutting: Cutting, expected: Expected, zone: Zone) -> HubResult<FileBrief> {
+    async fn ingest_finish(&self, cutting: Cutting, expected: Expected, mut writing: Writing) -> HubResult<FileBrief> {
         let finished = tokio::task::spawn_blocking(move || cutting.finish()).await.map_err(task_lost)??;
-        let Packing { sha256, full, mut stored, hasher, recipe, dedup_keys, file_bytes, .. } = finished;
+        let Packing { sha256, out, hasher, recipe, dedup_keys, file_bytes, .. } = finished;
         let sha256 = Sha256(sha256.finalize().into());
+        // Before the last xorb is published: of a small file with wrong bytes nothing stays.
         if let Some(stated) = expected.sha256.filter(|stated| *stated != sha256) {
             let message = format!("the bytes have sha256 {sha256}, not {stated}; send the file again");
             return Err(HubError::Invalid(message));
         }
-        for xorb in full {
-            stored.push(self.xorb_keep(xorb, zone).await?);
+        for packed in out {
+            self.write_packed(packed, &mut writing).await?;
         }
         let name = |source: Source| match source {
-            Source::Own(number) => stored[number],
+            Source::Own(number) => writing.names[number],
             Source::Stored(hash) => hash,
         };
         let mut terms: Vec<Term> = Vec::with_capacity(recipe.len());
@@ -148,9 +162,26 @@ impl Hub {
         let dedup_keys = dedup_keys.into_iter().map(|(chunk, source)| (chunk, name(source))).collect();
         let brief = FileBrief { hash: hasher.finish(), sha256, file_bytes };
         let row = FileRow { hash: brief.hash, sha256, file_bytes, terms };
-        self.catalog.files_insert(&[NewFile { row, dedup_keys }], zone, self.clock.now()).await?;
+        self.catalog.files_insert(&[NewFile { row, dedup_keys }], writing.zone, self.clock.now()).await?;
         Ok(brief)
     }
+}
+
+/// Xorbs on their way into the store.
+struct Writing {
+    zone: Zone,
+    /// The xorb that is being built; dropping it leaves nothing behind.
+    stage: Option<StagedXorb>,
+    /// Names of those that are published, by their number.
+    names: Vec<XorbHash>,
+}
+
+/// What packing gives out, in order.
+enum Packed {
+    /// The next frames of a xorb.
+    Frames(Bytes),
+    /// The last frames of a xorb, and its name.
+    End(BuiltXorb),
 }
 
 /// Where a chunk is.
@@ -202,10 +233,8 @@ struct Packing {
     sha256: sha2::Sha256,
     hasher: FileHasher,
     builder: XorbBuilder,
-    /// Xorbs that are built and not stored yet.
-    full: Vec<BuiltXorb>,
-    /// Names of those that are stored, by their number.
-    stored: Vec<XorbHash>,
+    /// What is packed and not written yet.
+    out: Vec<Packed>,
     /// Number of the xorb that is being built.
     number: usize,
     recipe: Vec<Run>,
@@ -222,8 +251,7 @@ impl Packing {
             sha256: sha2::Sha256::new(),
             hasher: FileHasher::new(),
             builder: XorbBuilder::new(),
-            full: Vec::new(),
-            stored: Vec::new(),
+            out: Vec::new(),
             number: 0,
             recipe: Vec::new(),
             dedup_keys: Vec::new(),
@@ -269,8 +297,16 @@ impl Packing {
 
     fn close_xorb(&mut self) {
         if !self.builder.is_empty() {
-            self.full.push(std::mem::take(&mut self.builder).finish());
+            self.out.push(Packed::End(std::mem::take(&mut self.builder).finish()));
             self.number += 1;
+        }
+    }
+
+    /// Gives out the frames of the xorb that is being built.
+    fn hand_out(&mut self) {
+        let frames = self.builder.take_bytes();
+        if !frames.is_empty() {
+            self.out.push(Packed::Frames(frames.into()));
         }
     }
 }

@@ -100,7 +100,7 @@ async fn one_range(state: &AppState, xorb: XorbHash, range: ByteRange) -> ApiRes
 async fn many_ranges(state: &AppState, xorb: XorbHash, ranges: Vec<ByteRange>) -> ApiResult<Response> {
     let mut pieces = Vec::with_capacity(ranges.len() * 2 + 1);
     let mut length = 0u64;
-    let mut text = |text: String, length: &mut u64| {
+    let text = |text: String, length: &mut u64| {
         *length += text.len() as u64;
         stream::once(std::future::ready(HubResult::Ok(Bytes::from(text)))).boxed()
     };
