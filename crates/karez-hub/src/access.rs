@@ -1,0 +1,85 @@
+//! Authorisation: the one place where a caller meets a repository.
+
+use karez_catalog::{Repo, Viewer};
+use karez_types::{AccountId, RepoAddress};
+use sha2::{Digest, Sha256};
+
+use crate::{Actor, Hub, HubError, HubResult, Right};
+
+/// Returns what the catalog keeps of a token: its SHA-256, never the token.
+pub fn token_hash(token: &str) -> [u8; 32] {
+    Sha256::digest(token.as_bytes()).into()
+}
+
+impl Hub {
+    /// Finds out who shows this token; no token is [`Actor::Anonymous`].
+    ///
+    /// # Errors
+    /// [`HubError::TokenInvalid`] when the token is unknown, revoked or expired.
+    pub async fn sign_in(&self, token: Option<&str>) -> HubResult<Actor> {
+        let Some(token) = token else {
+            return Ok(Actor::Anonymous);
+        };
+        let row = self.catalog.token_lookup(&token_hash(token)).await?.ok_or(HubError::TokenInvalid)?;
+        if row.expires.is_some_and(|expires| expires <= self.clock.now()) {
+            return Err(HubError::TokenInvalid);
+        }
+        Ok(row.into())
+    }
+
+    /// Opens a repository for a caller who wants to do this with it.
+    ///
+    /// # Errors
+    /// [`HubError::RepoMissing`] when it is not there or must answer as if it were not,
+    /// [`HubError::RepoMoved`] when it has another address now, [`HubError::SignInNeeded`] or
+    /// [`HubError::Forbidden`] when the caller sees it but may not do this.
+    pub async fn repo_open(&self, actor: &Actor, address: &RepoAddress, right: Right) -> HubResult<Repo> {
+        let missing = || HubError::RepoMissing { address: address.to_string(), anonymous: actor.is_anonymous() };
+        let found = self.catalog.repo_find(address).await?.ok_or_else(missing)?;
+        if !actor.can_see(&found.repo) {
+            return Err(missing());
+        }
+        if found.redirected {
+            return Err(HubError::RepoMoved { from: address.clone(), to: found.repo.address() });
+        }
+        self.right_check(actor, found.repo.owner.id, right, &address.id())?;
+        Ok(found.repo)
+    }
+
+    /// Checks that the caller may do this to what belongs to `owner`. Reading is not checked here:
+    /// visibility decides that before.
+    pub(crate) fn right_check(&self, actor: &Actor, owner: AccountId, right: Right, what: &str) -> HubResult<()> {
+        if right == Right::Read {
+            return Ok(());
+        }
+        if actor.is_anonymous() {
+            return Err(HubError::SignInNeeded(format!(
+                "changing {what} needs a token; sign in with `hf auth login` or set HF_TOKEN"
+            )));
+        }
+        if !actor.token_allows(right) {
+            return Err(HubError::Forbidden(format!(
+                "this token may only read; changing {what} needs a token with the role `write`"
+            )));
+        }
+        if actor.right_over(owner).is_none_or(|has| has < right) {
+            return Err(HubError::Forbidden(format!(
+                "you don't have the rights to change {what}; ask its owner for them"
+            )));
+        }
+        Ok(())
+    }
+
+    /// Returns what this caller may see, for the filter below every listing.
+    pub(crate) fn viewer(&self, actor: &Actor) -> Viewer {
+        match actor {
+            Actor::Anonymous => Viewer::Anyone,
+            Actor::Operator => Viewer::All,
+            Actor::User(user) if user.account.is_admin => Viewer::All,
+            Actor::User(user) => Viewer::User {
+                id: user.account.id,
+                orgs: user.memberships.iter().map(|membership| membership.org).collect(),
+            },
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! What can go wrong, in the user's words. Knows nothing of HTTP; the server maps it once.
+
+use karez_catalog::CatalogError;
+use karez_store::StoreError;
+use karez_types::{GitOid, RepoAddress};
+
+/// Why the hub did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum HubError {
+    /// The token is unknown, revoked or expired.
+    #[error("Invalid credentials in Authorization header")]
+    TokenInvalid,
+    /// Nobody is signed in, and this needs somebody.
+    #[error("{0}")]
+    SignInNeeded(String),
+    /// Somebody is signed in who may not do this, and may know that it exists.
+    #[error("{0}")]
+    Forbidden(String),
+    /// The repository does not exist, or the caller may not know that it does.
+    #[error("Repository not found: {address}. Check the spelling, and that your token may read it.")]
+    RepoMissing {
+        /// What was asked for.
+        address: String,
+        /// Whether the caller gave no token: then a token might help.
+        anonymous: bool,
+    },
+    /// The repository was moved.
+    #[error("the repository {from} is now {to}")]
+    RepoMoved {
+        /// Where it was asked for.
+        from: RepoAddress,
+        /// Where it is.
+        to: RepoAddress,
+    },
+    /// The repository is there, the revision is not.
+    #[error("Invalid rev id: {revision}")]
+    RevisionMissing {
+        /// What was asked for.
+        revision: String,
+    },
+    /// The revision is there, the file or folder is not.
+    #[error("Entry not found: {path}")]
+    EntryMissing {
+        /// What was asked for.
+        path: String,
+        /// The commit that was searched; clients remember the absence under it.
+        commit: Option<GitOid>,
+    },
+    /// What a commit should delete is not there.
+    #[error("A file with this name doesn't exist: {path}")]
+    NothingToDelete {
+        /// What should be deleted.
+        path: String,
+        /// The commit that was searched.
+        commit: GitOid,
+    },
+    /// Something else with a name is not there.
+    #[error("{0}")]
+    Missing(String),
+    /// A repository of that name is there already.
+    #[error("You already created this {kind} repo: {id}", kind = .0.kind, id = .0.id())]
+    RepoExists(RepoAddress),
+    /// Something else of that name is there already.
+    #[error("{0}")]
+    Exists(String),
+    /// The branch moved since the caller looked.
+    #[error("The branch was updated since you opened this page. Please refresh and try again.")]
+    BranchMoved,
+    /// The request does not make sense.
+    #[error("{0}")]
+    Invalid(String),
+    /// The request makes sense but must not be done, such as a path that escapes.
+    #[error("{0}")]
+    Refused(String),
+    /// Over a named limit.
+    #[error("{what} is larger than this node accepts: at most {limit} (setting limits.{setting})")]
+    TooLarge {
+        /// What was too large.
+        what: &'static str,
+        /// The bound, with its unit.
+        limit: String,
+        /// Name of the setting.
+        setting: &'static str,
+    },
+    /// The range asked for lies outside the file.
+    #[error("the range lies outside the file, which has {total_bytes} bytes")]
+    RangeOutside {
+        /// Size of the file.
+        total_bytes: u64,
+    },
+    /// A Xet token is missing, forged, expired, or for another repository or right.
+    #[error("{0}")]
+    XetTokenInvalid(String),
+    /// A signed address is forged, expired, or does not cover the bytes asked for.
+    #[error("{0}")]
+    SignatureInvalid(String),
+    /// The sender stopped sending, or sent too slowly.
+    #[error("the upload stopped before its end: {0}")]
+    BodyBroken(String),
+    /// No room on the disk. What was stored before stays readable.
+    #[error("the node has no room left to store this; tell its operator. Nothing of this request was kept.")]
+    StorageFull,
+    /// The node is busy; the same request may work in a moment.
+    #[error("the node is busy; try again in a moment")]
+    Busy,
+    /// Stored bytes do not match their hash. Never served.
+    #[error("stored data is damaged: {0}")]
+    Damaged(String),
+    /// The database failed.
+    #[error("the catalog failed")]
+    Catalog(#[source] CatalogError),
+    /// The object storage failed.
+    #[error("the object storage failed")]
+    Store(#[source] StoreError),
+}
+
+/// Result of everything the hub does.
+pub type HubResult<T> = Result<T, HubError>;
+
+impl From<CatalogError> for HubError {
+    fn from(error: CatalogError) -> HubError {
+        match error {
+            CatalogError::Busy(_) => HubError::Busy,
+            CatalogError::Full(_) => HubError::StorageFull,
+            other => HubError::Catalog(other),
+        }
+    }
+}
+
+impl From<StoreError> for HubError {
+    fn from(error: StoreError) -> HubError {
+        match error {
+            StoreError::Full { .. } => HubError::StorageFull,
+            other => HubError::Store(other),
+        }
+    }
+}
+
+/// A name, path or revision that breaks its grammar is an invalid request.
+macro_rules! invalid_from {
+    ($($error:ty),+) => {
+        $(impl From<$error> for HubError {
+            fn from(error: $error) -> HubError {
+                HubError::Invalid(error.to_string())
+            }
+        })+
+    };
+}
+invalid_from!(karez_types::NameError, karez_types::RevisionError);
+
+/// A path that escapes is refused rather than invalid: clients tell the two apart (422, not 400).
+impl From<karez_types::PathError> for HubError {
+    fn from(error: karez_types::PathError) -> HubError {
+        HubError::Refused(error.to_string())
+    }
+}

@@ -1,0 +1,169 @@
+//! The application: one method of [`Hub`] per thing that a user can do.
+//!
+//! Every method takes the [`Actor`] first and authorises there, once. Below it, store and catalog
+//! trust their caller; above it, the server only translates.
+//!
+//! Invariants:
+//! - Bytes are durable and verified before the row that names them, and that before the answer.
+//! - Bytes are reachable only through a revision that the caller may read; to know a hash is not enough.
+//! - What a caller may not see answers exactly as what does not exist.
+//! - Nothing here knows of HTTP or SQL.
+
+#![forbid(unsafe_code)]
+
+use std::sync::Arc;
+
+use karez_catalog::Catalog;
+use karez_store::Store;
+use karez_types::{Clock, Entropy, Limits};
+use tokio::sync::Semaphore;
+
+mod access;
+mod accounts;
+mod actor;
+mod commit;
+mod commit_tree;
+mod commits;
+mod dedup;
+mod discussions;
+mod downloads;
+mod error;
+mod facts;
+mod file_read;
+mod first_commit;
+mod first_run;
+mod git_fetch;
+mod ingest;
+mod last_commit;
+mod lfs;
+mod listing;
+mod objects;
+mod owned_repos;
+mod preupload;
+mod ready;
+mod reconstruction;
+mod refs;
+mod repo_fields;
+mod repo_info;
+mod repos;
+mod resolve;
+mod revision;
+mod safetensors_metadata;
+mod shards;
+mod signer;
+mod squash;
+mod tokens;
+mod tree;
+mod xet_token;
+mod xorb_range;
+mod xorbs;
+mod yaml_check;
+
+pub use access::token_hash;
+pub use accounts::{Me, OrgOverview, RepoCounts, UserOverview, new_organization, new_user};
+pub use actor::{Actor, Right, SignedIn};
+pub use commit::{CommitDraft, CommitMade};
+pub use commits::{CommitInfo, HistoryPage};
+pub use discussions::PullRequestPage;
+pub use error::{HubError, HubResult};
+pub use git_fetch::{GitFetch, GitRefs, PackPlan};
+pub use ingest::Expected;
+pub use karez_catalog::{Account, AccountKind, Direction, NewAccount, Repo, RepoSort, TokenBrief};
+pub use last_commit::LastCommit;
+pub use lfs::{LfsAction, LfsAddress, LfsDownload, LfsObject, LfsOperation, LfsPlan, LfsTransfer};
+pub use listing::{RepoPage, RepoSearch};
+pub use owned_repos::{OwnedPage, OwnedRepo};
+pub use preupload::{UploadAdvice, UploadMode, UploadPlan};
+pub use reconstruction::{ChunkPlace, RECONSTRUCTION_FILES_MAX, Reconstruction, XorbFetch};
+pub use refs::{BranchStart, NewTag, RefInfo, RefLists};
+pub use repo_fields::RepoField;
+pub use repo_info::{RepoInfo, Sibling, SiblingBlob, SiblingDetail};
+pub use repos::{RepoSettings, RepoWish};
+pub use resolve::Resolved;
+pub use safetensors_metadata::{ParameterCounts, SafetensorsHeaders};
+pub use shards::ShardProgress;
+pub use signer::{Purpose, Signer};
+pub use tokens::NewToken;
+pub use tree::{LargeFile, TreeItem, TreeKind, TreePage, TreeQuery};
+pub use xet_token::{XetGrant, XetScope, XetToken};
+pub use xorb_range::SignedRanges;
+pub use yaml_check::YamlReport;
+
+/// What a hub is made of.
+pub struct HubParts {
+    /// Where rows are.
+    pub catalog: Catalog,
+    /// Where bytes are.
+    pub store: Store,
+    /// The bounds on what comes from outside.
+    pub limits: Limits,
+    /// The key under which tokens and addresses are signed. Shared by all processes of one node.
+    pub signing_key: [u8; 32],
+    /// Where the present comes from.
+    pub clock: Arc<dyn Clock>,
+    /// Where randomness comes from.
+    pub entropy: Arc<dyn Entropy>,
+}
+
+/// The hub. Shared by all requests behind an [`Arc`].
+pub struct Hub {
+    pub(crate) catalog: Catalog,
+    pub(crate) store: Store,
+    pub(crate) limits: Limits,
+    pub(crate) signer: Signer,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) entropy: Arc<dyn Entropy>,
+    /// Bounds the memory of uploads: each holds about 4 MiB, or one xorb when the store has no place for
+    /// unfinished ones.
+    pub(crate) uploads: Semaphore,
+    pub(crate) objects: objects::Objects,
+    pub(crate) commit_turns: commit::CommitTurns,
+    pub(crate) downloads: downloads::Downloads,
+}
+
+/// Uploads at once when the store takes bytes as they come. Many: senders on slow lines each hold a place
+/// for minutes, and must not keep others waiting.
+const STREAMED_UPLOADS_MAX: usize = 256;
+
+impl Hub {
+    /// Puts a hub together.
+    pub fn new(parts: HubParts) -> Hub {
+        let uploads_at_once = if parts.store.holds_staged_in_memory() {
+            usize::try_from(parts.limits.uploads_at_once_max).unwrap_or(usize::MAX)
+        } else {
+            STREAMED_UPLOADS_MAX
+        };
+        Hub {
+            signer: Signer::new(&parts.signing_key),
+            uploads: Semaphore::new(uploads_at_once.clamp(1, Semaphore::MAX_PERMITS)),
+            catalog: parts.catalog,
+            store: parts.store,
+            limits: parts.limits,
+            clock: parts.clock,
+            entropy: parts.entropy,
+            objects: objects::Objects::default(),
+            commit_turns: commit::CommitTurns::default(),
+            downloads: downloads::Downloads::default(),
+        }
+    }
+
+    /// Returns the bounds on what comes from outside.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// Returns the clock.
+    pub fn clock(&self) -> &dyn Clock {
+        &*self.clock
+    }
+
+    /// Returns the catalog, for the command line and checks that stand outside of requests.
+    pub fn catalog(&self) -> &Catalog {
+        &self.catalog
+    }
+
+    /// Returns the store, for checks that stand outside of requests.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+}

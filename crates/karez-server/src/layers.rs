@@ -1,0 +1,115 @@
+//! What happens to every request around its handler.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::MethodRouter;
+use karez_hub::HubError;
+use karez_types::Limits;
+
+use crate::body::BoundedBody;
+use crate::error::{ApiError, EXPOSED_HEADERS, MovedTo, REQUEST_ID, header_text};
+use crate::{AppState, BodyBound};
+
+/// What one route knows of its bodies.
+#[derive(Clone, Copy)]
+struct Bound {
+    bytes_max: u64,
+    setting: &'static str,
+    idle: Duration,
+}
+
+/// Refuses bodies that announce more than the route takes, and bounds the others while they come.
+pub(crate) fn bound_body(row: MethodRouter<AppState>, body: BodyBound, limits: &Limits) -> MethodRouter<AppState> {
+    let bound = Bound {
+        bytes_max: body.bytes_max(limits),
+        setting: body.setting(),
+        idle: Duration::from_secs(limits.body_idle_secs_max.max(1)),
+    };
+    row.layer(from_fn_with_state(bound, check_body))
+}
+
+async fn check_body(State(bound): State<Bound>, request: Request, next: Next) -> Response {
+    let announced = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+    if announced.is_some_and(|bytes: u64| bytes > bound.bytes_max) {
+        let limit = format!("{} bytes", bound.bytes_max);
+        return ApiError(HubError::TooLarge { what: "the body", limit, setting: bound.setting }).into_response();
+    }
+    if announced.is_none() && !request.headers().contains_key(header::TRANSFER_ENCODING) {
+        return next.run(request).await;
+    }
+    let bounded = |body| Body::new(BoundedBody::new(body, bound.bytes_max, bound.setting, bound.idle));
+    next.run(request.map(bounded)).await
+}
+
+/// Puts the layers that all routes share around a router.
+pub(crate) fn around(router: Router<AppState>) -> Router<AppState> {
+    router.layer(from_fn(dress))
+}
+
+/// Gives every answer its request id and cross-origin headers, answers preflights, and points
+/// requests for moved repositories to where they are.
+async fn dress(request: Request, next: Next) -> Response {
+    let request_id = request_id(&request);
+    let moved_from = request.uri().clone();
+    let is_preflight = request.method() == Method::OPTIONS;
+    let mut response = if is_preflight { preflight() } else { next.run(request).await };
+    if let Some(moved) = response.extensions_mut().remove::<MovedTo>() {
+        let location = moved_location(moved_from.path(), moved_from.query(), &moved);
+        response.headers_mut().insert(header::LOCATION, header_text(&location));
+    }
+    let headers = response.headers_mut();
+    headers.insert(REQUEST_ID, request_id);
+    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(EXPOSED_HEADERS));
+    response
+}
+
+fn preflight() -> Response {
+    let headers = [
+        (header::ACCESS_CONTROL_ALLOW_METHODS, "GET, HEAD, POST, PUT, DELETE, OPTIONS"),
+        (header::ACCESS_CONTROL_ALLOW_HEADERS, "*, Authorization"),
+        (header::ACCESS_CONTROL_MAX_AGE, "86400"),
+    ];
+    (StatusCode::NO_CONTENT, headers).into_response()
+}
+
+/// Returns the caller's own id for the request when it is plain, otherwise a running number.
+fn request_id(request: &Request) -> HeaderValue {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    let given = ["x-request-id", "x-amzn-trace-id"].iter().find_map(|name| request.headers().get(*name));
+    let plain = |value: &&HeaderValue| value.len() <= 128 && value.to_str().is_ok();
+    given
+        .filter(plain)
+        .cloned()
+        .unwrap_or_else(|| header_text(&format!("{:016x}", NEXT.fetch_add(1, Ordering::Relaxed))))
+}
+
+/// Returns the same address with the new owner and name, relative to the node.
+fn moved_location(path: &str, query: Option<&str>, moved: &MovedTo) -> String {
+    let segments: Vec<&str> = path.split('/').collect();
+    let plain = |segment: &str| segment.trim_end_matches(".git").to_ascii_lowercase();
+    let (owner, name) = (moved.from.owner.as_str().to_ascii_lowercase(), moved.from.name.as_str().to_ascii_lowercase());
+    let at = segments.windows(2).position(|pair| plain(pair[0]) == owner && plain(pair[1]) == name);
+    let mut location = match at {
+        Some(at) => {
+            let suffix = if segments[at + 1].ends_with(".git") { ".git" } else { "" };
+            let mut parts: Vec<String> = segments.iter().map(|&segment| segment.to_owned()).collect();
+            parts[at] = moved.to.owner.to_string();
+            parts[at + 1] = format!("{}{suffix}", moved.to.name);
+            parts.join("/")
+        }
+        None => format!("/{}", moved.to.url_path()),
+    };
+    if let Some(query) = query {
+        location.push('?');
+        location.push_str(query);
+    }
+    location
+}
