@@ -3,7 +3,7 @@
 use anyhow::{Result, bail};
 
 use crate::{
-    process::{cargo, read, shown, target},
+    process::{cargo, read, shown},
     report::Counts,
 };
 
@@ -25,8 +25,7 @@ pub fn build() -> Result<Counts> {
     }
     let mut counts = Counts::default();
     for name in targets {
-        let mut command = cargo(&["build", "--quiet", "--manifest-path", manifest, "--bin", name, "--target-dir"]);
-        command.arg(target().join("fuzz"));
+        let mut command = cargo(&["build", "--quiet", "--manifest-path", manifest, "--bin", name]);
         let held = shown(&mut command)?.succeeded;
         println!("   {name}: {}", if held { "builds" } else { "DOES NOT BUILD" });
         counts.add(Counts::one(held));

@@ -5,7 +5,7 @@ use anyhow::Result;
 use crate::{
     environment::Venv,
     node::Node,
-    process::{cargo, shown, target},
+    process::{cargo, shown},
     report::Counts,
 };
 
@@ -21,9 +21,7 @@ pub fn workspace(postgres_url: &str) -> Result<Counts> {
 pub fn upstream() -> Result<Counts> {
     shown(&mut cargo(&["build", "--quiet", "--package", "karez"]))?;
     let node = Node::start()?;
-    let mut command =
-        cargo(&["test", "--manifest-path", "tests/upstream/Cargo.toml", "--no-fail-fast", "--target-dir"]);
-    command.arg(target().join("upstream"));
+    let mut command = cargo(&["test", "--manifest-path", "tests/upstream/Cargo.toml", "--no-fail-fast"]);
     command.env("KAREZ_TEST_ENDPOINT", node.endpoint()).env("KAREZ_TEST_TOKEN", node.token());
     let output = shown(&mut command)?;
     Ok(count(&output.text).and_status(output.succeeded))
