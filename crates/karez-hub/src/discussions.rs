@@ -28,7 +28,12 @@ impl Hub {
     ///
     /// # Errors
     /// As [`Hub::repo_open`].
-    pub async fn pull_request_list(&self, actor: &Actor, address: &RepoAddress, page: u64) -> HubResult<PullRequestPage> {
+    pub async fn pull_request_list(
+        &self,
+        actor: &Actor,
+        address: &RepoAddress,
+        page: u64,
+    ) -> HubResult<PullRequestPage> {
         let repo = self.repo_open(actor, address, Right::Read).await?;
         let mut all = self.catalog.pull_request_list(repo.id, None, PULL_REQUESTS_MAX).await?;
         let count = all.len();

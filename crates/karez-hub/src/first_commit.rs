@@ -12,10 +12,10 @@ const FIRST_COMMIT_MESSAGE: &str = "initial commit";
 /// which files are large.
 pub(crate) fn first_commit(kind: RepoKind, author: &OwnerName, now: Timestamp) -> CommitContent {
     let attributes = match kind {
-        RepoKind::Dataset => DATASET_GITATTRIBUTES,
-        RepoKind::Model | RepoKind::Space | RepoKind::Kernel => DEFAULT_GITATTRIBUTES,
+        RepoKind::Dataset => [DEFAULT_GITATTRIBUTES, DATASET_GITATTRIBUTES].concat(),
+        RepoKind::Model | RepoKind::Space | RepoKind::Kernel => DEFAULT_GITATTRIBUTES.to_owned(),
     };
-    let blob = object(GitKind::Blob, attributes.as_bytes().to_vec());
+    let blob = object(GitKind::Blob, attributes.into_bytes());
     let entry = TreeEntry { mode: TreeMode::File, name: ".gitattributes".to_owned(), oid: blob.oid };
     let tree = encode_tree(&[entry]).expect("one entry with a plain name makes a tree");
     let tree = object(GitKind::Tree, tree);

@@ -10,5 +10,5 @@ mod client;
 mod node;
 
 pub use client::{Answer, TestClient};
-pub use reqwest;
 pub use node::{NodeClock, NodeOptions, NodeStore, TestNode};
+pub use reqwest;

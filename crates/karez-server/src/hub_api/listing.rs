@@ -1,6 +1,7 @@
 //! Routes that list and search repositories.
 
-use axum::extract::{Extension, OriginalUri, State};
+use axum::extract::{Extension, State};
+use axum::http::Uri;
 use axum::http::header::LINK;
 use axum::response::{IntoResponse, Response};
 use karez_hub::{Direction, RepoField, RepoSearch, RepoSort};
@@ -26,7 +27,7 @@ async fn repo_list(
     Caller(caller): Caller,
     Base(base): Base,
     Extension(kind): Extension<RepoKind>,
-    OriginalUri(uri): OriginalUri,
+    uri: Uri,
     QueryOf(query): QueryOf<Vec<(String, String)>>,
 ) -> ApiResult<Response> {
     let search = search_of(kind, &query)?;

@@ -1,6 +1,7 @@
 //! Routes about people and organisations.
 
-use axum::extract::{OriginalUri, State};
+use axum::extract::State;
+use axum::http::Uri;
 use axum::http::header::LINK;
 use axum::response::{IntoResponse, Response};
 use karez_hub::{Account, OrgOverview, OwnedPage, RepoCounts};
@@ -169,7 +170,7 @@ async fn own_repos(
     State(state): State<AppState>,
     Caller(caller): Caller,
     Base(base): Base,
-    OriginalUri(uri): OriginalUri,
+    uri: Uri,
     QueryOf(query): QueryOf<Vec<(String, String)>>,
 ) -> ApiResult<Response> {
     let cursor = values_of(&query, "cursor").pop();
@@ -181,7 +182,7 @@ async fn org_repos(
     State(state): State<AppState>,
     Caller(caller): Caller,
     Base(base): Base,
-    OriginalUri(uri): OriginalUri,
+    uri: Uri,
     params: Params,
     QueryOf(query): QueryOf<Vec<(String, String)>>,
 ) -> ApiResult<Response> {

@@ -1,9 +1,9 @@
 //! Routes about repositories as a whole.
 
-use axum::extract::{OriginalUri, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use karez_hub::{HubError, RepoSettings, RepoWish, Right, SiblingDetail};
+use karez_hub::{Actor, HubError, RepoSettings, RepoWish, Right, SiblingDetail};
 use karez_types::{OwnerName, RepoAddress, RepoKind, Visibility};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -26,7 +26,6 @@ pub(super) fn routes() -> Vec<Route> {
         Route::new(V::Get, "/api/{kinds}/{owner}/{name}/auth-check/read", G::RepoRead, B::Empty, auth_check_read),
         Route::new(V::Get, "/api/{kinds}/{owner}/{name}/auth-check/write", G::RepoWrite, B::Empty, auth_check_write),
         Route::new(V::Get, "/api/{kinds}/{id}", G::Anyone, B::Empty, repo_without_owner),
-        Route::new(V::Get, "/api/{kinds}/{id}/revision/{rev}", G::Anyone, B::Empty, repo_without_owner),
     ]
 }
 
@@ -232,8 +231,43 @@ async fn auth_check_write(
 
 /// Old names such as `gpt2` have no owner; here every repository has one. Clients on plain http
 /// understand that only with the error code of a missing repository.
-async fn repo_without_owner(Caller(caller): Caller, OriginalUri(uri): OriginalUri, params: Params) -> ApiError {
-    tracing::debug!(path = uri.path(), "a repository without an owner was asked for");
-    let name: String = params.text("id").chars().take(100).flat_map(char::escape_debug).collect();
-    ApiError(HubError::RepoMissing { address: name, anonymous: caller.is_anonymous() })
+async fn repo_without_owner(Caller(caller): Caller, params: Params) -> ApiError {
+    missing_without_owner(&caller, params.text("id"))
+}
+
+/// Returns the answer for a repository that is named without an owner.
+pub(crate) fn missing_without_owner(caller: &Actor, name: &str) -> ApiError {
+    let address = name.chars().take(100).flat_map(char::escape_debug).collect();
+    ApiError(HubError::RepoMissing { address, anonymous: caller.is_anonymous() })
+}
+
+/// Returns the name in an address that no route knows because it names a repository without an owner:
+/// `/api/models/gpt2/revision/main`, `/gpt2/resolve/main/config.json`. As routes these would take
+/// addresses from repositories that are called `revision` or `resolve`.
+pub(crate) fn name_without_owner(path: &str) -> Option<&str> {
+    let segments: Vec<&str> = path.trim_start_matches('/').split('/').collect();
+    let is_kind = |segment: &str| RepoKind::ALL.iter().any(|kind| kind.plural() == segment);
+    match segments[..] {
+        ["api", kinds, name, "revision" | "tree" | "refs" | "resolve" | "paths-info", ..] if is_kind(kinds) => {
+            Some(name)
+        }
+        [kinds, name, "resolve", _, ..] if is_kind(kinds) => Some(name),
+        [name, "resolve", _, ..] => Some(name),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn old_names_are_recognised() {
+        assert_eq!(name_without_owner("/api/models/gpt2/revision/main"), Some("gpt2"));
+        assert_eq!(name_without_owner("/gpt2/resolve/main/config.json"), Some("gpt2"));
+        assert_eq!(name_without_owner("/datasets/squad/resolve/main/a/b"), Some("squad"));
+        for path in ["/", "/api/models", "/x/y", "/api/users/a/revision/b"] {
+            assert_eq!(name_without_owner(path), None, "{path}");
+        }
+    }
 }

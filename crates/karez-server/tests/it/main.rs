@@ -1,9 +1,14 @@
 //! The node over HTTP, from the outside.
 
+mod cas;
+mod cas_hostile;
 mod coverage;
+mod git;
+mod lfs;
 mod listing;
 mod people;
 mod repos;
+mod xet_client;
 mod yaml;
 
 /// A file that nobody names here would never run.

@@ -46,7 +46,10 @@ async fn owned_repositories_are_listed_with_their_weight() {
     node.client("alice").repo_create("model", "acme/m", "private").await;
     let own = node.client("alice").get("/api/settings/repositories").await.expect(200).json();
     assert_eq!(own.as_array().unwrap().len(), 2);
-    assert_eq!(own[0], json!({ "id": "alice/m", "type": "model", "visibility": "private", "storage": 0, "updatedAt": "2026-11-01T00:00:00.000Z" }));
+    assert_eq!(
+        own[0],
+        json!({ "id": "alice/m", "type": "model", "visibility": "private", "storage": 0, "updatedAt": "2026-11-01T00:00:00.000Z" })
+    );
     let of_org = "/api/organizations/acme/settings/repositories";
     assert_eq!(node.client("erin").get(of_org).await.expect(200).json()[0]["id"], "acme/m");
     node.client("bob").get(of_org).await.expect(403);
@@ -61,7 +64,9 @@ async fn tokens_end() {
     let expires = Some(TestNode::START.plus_secs(60));
     let new = NewToken { name: "short".into(), role: TokenRole::Write, expires };
     let token = node.hub.token_create(&Actor::Operator, "alice", new).await.unwrap();
-    assert!(token.starts_with("hf_") && token.len() == 43 && token[3..].bytes().all(|byte| byte.is_ascii_alphanumeric()));
+    assert!(
+        token.starts_with("hf_") && token.len() == 43 && token[3..].bytes().all(|byte| byte.is_ascii_alphanumeric())
+    );
     let client = karez_testkit::TestClient::new(node.url(), Some(&token));
     client.get("/api/whoami-v2").await.expect(200);
     node.advance_secs(60);

@@ -7,7 +7,8 @@ use serde_json::json;
 async fn a_new_repository_has_its_first_commit() {
     let node = TestNode::start().await;
     let alice = node.client("alice");
-    let created = alice.post("/api/repos/create", &json!({ "name": "m", "organization": null })).await.expect(200).json();
+    let created =
+        alice.post("/api/repos/create", &json!({ "name": "m", "organization": null })).await.expect(200).json();
     assert_eq!(created["url"], format!("{}/alice/m", node.url()));
     let info = node.anonymous().get("/api/models/alice/m").await.expect(200).json();
     assert_eq!(info["id"], "alice/m");
@@ -164,7 +165,8 @@ async fn info_tells_what_was_asked() {
     let node = TestNode::start().await;
     let alice = node.client("alice");
     alice.repo_create("model", "alice/m", "public").await;
-    let readme = "---\nlicense: mit\nlibrary_name: transformers\npipeline_tag: text-generation\nlanguage: fr\n---\n# Hi\n";
+    let readme =
+        "---\nlicense: mit\nlibrary_name: transformers\npipeline_tag: text-generation\nlanguage: fr\n---\n# Hi\n";
     let config = r#"{"architectures":["GPT2LMHeadModel"],"model_type":"gpt2","vocab_size":7}"#;
     alice
         .commit("models/alice/m", "main", &[("README.md", readme.as_bytes()), ("config.json", config.as_bytes())])

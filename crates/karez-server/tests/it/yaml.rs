@@ -8,7 +8,9 @@ use serde_json::json;
 async fn answers_are_json_whatever_the_outcome() {
     let node = TestNode::start().await;
     let client = node.anonymous();
-    let check = async |content: &str| client.post("/api/validate-yaml", &json!({ "content": content, "repoType": "model" })).await;
+    let check = async |content: &str| {
+        client.post("/api/validate-yaml", &json!({ "content": content, "repoType": "model" })).await
+    };
     let good = check("---\nlicense: mit\n---\n# Hi").await.expect(200).json();
     assert_eq!(good, json!({ "errors": [], "warnings": [] }));
     let empty = check("# Hi").await.expect(200).json();
