@@ -34,7 +34,8 @@ async fn commit_list(
 ) -> ApiResult<Response> {
     let number = |name: &str| -> ApiResult<Option<u64>> {
         let text = values_of(&query, name).into_iter().next();
-        text.map(|text| text.parse().map_err(|_| ApiError::invalid(format!("{name} must be a whole number")))).transpose()
+        text.map(|text| text.parse().map_err(|_| ApiError::invalid(format!("{name} must be a whole number"))))
+            .transpose()
     };
     let formatted = values_of(&query, "expand").iter().any(|value| value == "formatted");
     let (page_number, limit) = (number("p")?.unwrap_or(0), number("limit")?);

@@ -1,17 +1,16 @@
 //! The route that gives files: what every download begins with.
 
 use axum::body::Body;
-use axum::extract::State;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use karez_formats::http_range::{RangeRequest, parse};
 use karez_hub::{HubError, Resolved};
 use karez_types::{ByteRange, RepoAddress, RepoPath, Revision};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::repos::says_yes;
 use crate::error::{ApiResult, header_text};
-use crate::extract::{Base, Caller, Params, QueryOf, Target};
+use crate::extract::{Base, Caller, Params, Target};
 use crate::{AppState, BodyBound, Guard, Route, Verb};
 
 pub(super) fn routes() -> Vec<Route> {
@@ -35,26 +34,25 @@ async fn file_resolve(
     Base(base): Base,
     Target(address): Target,
     params: Params,
-    QueryOf(query): QueryOf<Vec<(String, String)>>,
-    method: Method,
-    asked: HeaderMap,
+    request: Request,
 ) -> ApiResult<Response> {
     let (revision, path) = place(&params)?;
     let (repo, file) = state.hub.file_resolve(&caller, &address, &revision, &path).await?;
+    let asked = request.headers();
     let etag = format!("\"{}\"", file.etag());
-    let mut headers = describe(&base, &repo.address(), &file, &etag, says_yes(&query, "download"));
-    let is_head = method == Method::HEAD;
-    if counts_as_download(is_head, &asked, &file) {
+    let mut headers = describe(&base, &repo.address(), &file, &etag, wants_attachment(request.uri()));
+    let is_head = request.method() == Method::HEAD;
+    if counts_as_download(is_head, asked, &file) {
         state.hub.download_count(repo.id);
     }
-    if names(&asked, header::IF_NONE_MATCH, &etag) {
+    if names(asked, header::IF_NONE_MATCH, &etag) {
         return Ok((StatusCode::NOT_MODIFIED, headers).into_response());
     }
     if is_head {
         headers.insert(header::CONTENT_LENGTH, file.file_bytes.into());
         return Ok((headers, Body::empty()).into_response());
     }
-    let range = match wanted_range(&asked, &etag, file.file_bytes) {
+    let range = match wanted_range(asked, &etag, file.file_bytes) {
         RangeRequest::Unsatisfiable => return Err(HubError::RangeOutside { total_bytes: file.file_bytes }.into()),
         RangeRequest::Whole => None,
         RangeRequest::Part(range) => Some(range),
@@ -72,6 +70,12 @@ async fn file_resolve(
         Some(_) => Body::from_stream(state.hub.large_file_stream(&file, bytes).await?),
     };
     Ok((status, headers, body).into_response())
+}
+
+/// Tells whether the address says that a browser should save the file.
+fn wants_attachment(uri: &Uri) -> bool {
+    uri.query()
+        .is_some_and(|query| query.split('&').any(|pair| matches!(pair, "download" | "download=true" | "download=1")))
 }
 
 /// Returns revision and path. Some callers write `refs/pr/1` without encoding its slashes.
@@ -97,7 +101,8 @@ fn describe(base: &str, address: &RepoAddress, file: &Resolved, etag: &str, as_a
     headers.insert(header::ETAG, header_text(etag));
     headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
     headers.insert(header::CONTENT_TYPE, content_type(file));
-    headers.insert(header::CONTENT_DISPOSITION, disposition(file.path.file_name(), as_attachment || file.large.is_some()));
+    headers
+        .insert(header::CONTENT_DISPOSITION, disposition(file.path.file_name(), as_attachment || file.large.is_some()));
     // Files are other people's: a browser must neither guess that they are pages nor run them.
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; sandbox"));
@@ -169,7 +174,9 @@ mod tests {
 
     #[test]
     fn tags_match_quoted_weak_and_listed() {
-        for (value, expected) in [("\"ab\"", true), ("W/\"ab\"", true), ("\"x\", \"ab\"", true), ("*", true), ("\"abc\"", false)] {
+        for (value, expected) in
+            [("\"ab\"", true), ("W/\"ab\"", true), ("\"x\", \"ab\"", true), ("*", true), ("\"abc\"", false)]
+        {
             let mut asked = HeaderMap::new();
             asked.insert(header::IF_NONE_MATCH, HeaderValue::from_static(value));
             assert_eq!(names(&asked, header::IF_NONE_MATCH, "\"ab\""), expected, "{value}");
@@ -179,7 +186,10 @@ mod tests {
     #[test]
     fn a_file_name_cannot_break_out_of_its_header() {
         let value = disposition("a\"; b=é\\.txt", true);
-        assert_eq!(value.to_str().unwrap(), "attachment; filename*=UTF-8''a%22%3B%20b%3D%C3%A9%5C%2Etxt; filename=\"a_; b=__.txt\"");
+        assert_eq!(
+            value.to_str().unwrap(),
+            "attachment; filename*=UTF-8''a%22%3B%20b%3D%C3%A9%5C%2Etxt; filename=\"a_; b=__.txt\""
+        );
     }
 
     #[test]

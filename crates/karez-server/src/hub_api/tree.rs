@@ -38,7 +38,10 @@ async fn tree_list(
         folder: (!folder.is_empty()).then(|| folder.parse()).transpose()?,
         recursive: says_yes(&query, "recursive"),
         expand: says_yes(&query, "expand"),
-        limit: limit.map(|text| text.parse()).transpose().map_err(|_| ApiError::invalid("limit must be a whole number"))?,
+        limit: limit
+            .map(|text| text.parse())
+            .transpose()
+            .map_err(|_| ApiError::invalid("limit must be a whole number"))?,
         after: after.map(|text| text.parse()).transpose()?,
     };
     let page = state.hub.tree_list(&caller, &address, &params.revision()?, &wanted).await?;
@@ -70,8 +73,7 @@ fn item_json(item: &TreeItem) -> Value {
     let kind = if item.kind == TreeKind::Folder { "directory" } else { "file" };
     let mut body = json!({ "type": kind, "oid": item.oid, "size": item.file_bytes(), "path": item.path });
     if let TreeKind::Large(large) = item.kind {
-        body["lfs"] =
-            json!({ "oid": large.sha256, "size": large.file_bytes, "pointerSize": large.pointer_bytes });
+        body["lfs"] = json!({ "oid": large.sha256, "size": large.file_bytes, "pointerSize": large.pointer_bytes });
         if let Some(hash) = large.hash {
             body["xetHash"] = json!(hash);
         }
@@ -99,8 +101,9 @@ async fn paths_info(
 ) -> ApiResult<axum::Json<Vec<Value>>> {
     let bytes = whole_body(request, &state).await?;
     let body = if bytes.trim_ascii_start().starts_with(b"{") {
-        serde_json::from_slice(&bytes)
-            .map_err(|error| ApiError::invalid(format!("the body must be {{\"paths\": [...], \"expand\": ...}}: {error}")))?
+        serde_json::from_slice(&bytes).map_err(|error| {
+            ApiError::invalid(format!("the body must be {{\"paths\": [...], \"expand\": ...}}: {error}"))
+        })?
     } else {
         let pairs = form_pairs(&bytes)?;
         let expand = values_of(&pairs, "expand").iter().any(|value| matches!(value.as_str(), "1" | "true" | "True"));
