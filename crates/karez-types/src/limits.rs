@@ -24,7 +24,8 @@ pub struct Limits {
     pub list_page_items_max: u64,
     /// Commits on one page of a history.
     pub commits_page_items: u64,
-    /// A serialized xorb, in bytes (Xet spec: 64 MiB).
+    /// A serialized xorb, in bytes: 64 MiB of chunks (Xet spec) and room for their headers, which the
+    /// reference client does not count.
     pub xorb_bytes_max: u64,
     /// Chunks in one xorb (Xet spec: 8,192).
     pub xorb_chunks_max: u64,
@@ -82,7 +83,7 @@ impl Default for Limits {
             tree_page_entries: 10_000,
             list_page_items_max: 1_000,
             commits_page_items: 50,
-            xorb_bytes_max: 64 * MIB,
+            xorb_bytes_max: 65 * MIB,
             xorb_chunks_max: 8_192,
             shard_bytes_max: 64 * MIB,
             shard_files_max: 100_000,
