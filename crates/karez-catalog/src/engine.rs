@@ -204,11 +204,6 @@ fn create_private(path: &Path) -> Result<(), CatalogError> {
 }
 
 impl Tx {
-    /// Runs one statement and gives its rows.
-    pub(crate) async fn rows(&mut self, sql: impl SqlSafeStr, args: &[Value<'_>]) -> Result<Vec<Row>, CatalogError> {
-        self.run(sql.into_sql_str(), args).await
-    }
-
     /// Runs one statement that gives at most one row.
     pub(crate) async fn row(&mut self, sql: impl SqlSafeStr, args: &[Value<'_>]) -> Result<Option<Row>, CatalogError> {
         Ok(self.run(sql.into_sql_str(), args).await?.into_iter().next())
@@ -223,8 +218,8 @@ impl Tx {
     pub(crate) async fn script(&mut self, sql: String) -> Result<(), CatalogError> {
         let script = sqlx::raw_sql(AssertSqlSafe(sql));
         match &mut self.inner {
-            Inner::Sqlite(tx) => drop(script.execute(&mut **tx).await?),
-            Inner::Postgres(tx) => drop(script.execute(&mut **tx).await?),
+            Inner::Sqlite(tx) => script.execute(&mut **tx).await.map(|_| ())?,
+            Inner::Postgres(tx) => script.execute(&mut **tx).await.map(|_| ())?,
         }
         Ok(())
     }
@@ -238,7 +233,7 @@ impl Tx {
         tail: &str,
         mut values: &[Value<'_>],
     ) -> Result<u64, CatalogError> {
-        assert!(width > 0 && values.len() % width == 0, "values come in whole rows");
+        assert!(values.len().is_multiple_of(width), "values come in whole rows");
         let mut changed = 0;
         for rows in INSERT_ROWS {
             let sql = AssertSqlSafe(insert_text(self.engine(), head, width, tail, rows)).into_sql_str();

@@ -87,3 +87,73 @@ fn dialect(engine: Engine, sql: &str) -> String {
     };
     words.iter().fold(sql.to_owned(), |sql, (from, to)| sql.replace(from, to))
 }
+
+#[cfg(test)]
+mod tests {
+    use sqlx::{AssertSqlSafe, Connection, PgConnection};
+
+    use super::*;
+
+    const NOW: Timestamp = Timestamp(1_700_000_000_000);
+    const FIRST: Migration = Migration {
+        name: "first",
+        sql: "CREATE TABLE canal (id {id}, name {text} NOT NULL) {strict}; INSERT INTO canal (name) VALUES ('old');",
+    };
+    const SECOND: Migration =
+        Migration { name: "second", sql: "ALTER TABLE canal ADD COLUMN metres {int} NOT NULL DEFAULT 7;" };
+    const BROKEN: Migration = Migration { name: "broken", sql: "CREATE TABLE well (id {id}); SELECT no_such_column;" };
+
+    fn block_on(case: impl Future<Output = ()>) {
+        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(case);
+    }
+
+    #[test]
+    fn an_older_sqlite_is_migrated() {
+        block_on(async {
+            let folder = tempfile::tempdir().unwrap();
+            older_is_migrated(&Pool::open_sqlite(&folder.path().join("k.db"), 2).await.unwrap()).await;
+        });
+    }
+
+    #[test]
+    fn an_older_postgres_is_migrated() {
+        block_on(async {
+            let server = std::env::var("KAREZ_TEST_POSTGRES").expect(
+                "this case needs a PostgreSQL server, named in KAREZ_TEST_POSTGRES: \
+                 run it through `cargo xtask test`, which starts one",
+            );
+            let name = format!("migration_{}", std::process::id());
+            let mut admin = PgConnection::connect(&server).await.unwrap();
+            let create = format!("DROP SCHEMA IF EXISTS {name} CASCADE; CREATE SCHEMA {name}");
+            sqlx::raw_sql(AssertSqlSafe(create)).execute(&mut admin).await.unwrap();
+            let mark = if server.contains('?') { '&' } else { '?' };
+            let url = format!("{server}{mark}options=-csearch_path%3D{name}");
+            older_is_migrated(&Pool::open_postgres(&url, 2).await.unwrap()).await;
+            let drop = format!("DROP SCHEMA {name} CASCADE");
+            sqlx::raw_sql(AssertSqlSafe(drop)).execute(&mut admin).await.unwrap();
+        });
+    }
+
+    async fn older_is_migrated(pool: &Pool) {
+        let known = async || {
+            let row = pool.row("SELECT COUNT(*), MAX(version) FROM schema_version", args![]).await.unwrap().unwrap();
+            (row.int(0).unwrap(), row.int(1).unwrap())
+        };
+        migrate(pool, &[FIRST], NOW).await.unwrap();
+        migrate(pool, &[FIRST], NOW).await.unwrap();
+        assert_eq!(known().await, (1, 1));
+        // A step that fails leaves the old version, also what it had begun.
+        for _ in 0..2 {
+            assert!(migrate(pool, &[FIRST, SECOND, BROKEN], NOW).await.is_err());
+        }
+        assert_eq!(known().await, (1, 1));
+        migrate(pool, &[FIRST, SECOND], NOW).await.unwrap();
+        assert_eq!(known().await, (2, 2));
+        let row = pool.row("SELECT name, metres FROM canal", args![]).await.unwrap().unwrap();
+        assert_eq!((row.text(0).unwrap().as_str(), row.int(1).unwrap()), ("old", 7));
+        // The program from before refuses what came after it.
+        let error = migrate(pool, &[FIRST], NOW).await.unwrap_err();
+        assert!(matches!(error, CatalogError::NewerSchema { found: 2, known: 1 }), "{error:?}");
+        pool.close().await;
+    }
+}

@@ -64,7 +64,7 @@ async fn members_have_roles(db: &Db) {
     assert_eq!(db.catalog.memberships(user.id).await.unwrap(), [(org.clone(), OrgRole::Admin)]);
     let names: Vec<_> = db.catalog.account_list(None, 10).await.unwrap().into_iter().map(|it| it.name).collect();
     assert_eq!(names, [user.name.clone(), org.name.clone()]);
-    assert_eq!(db.catalog.account_list(Some(&user.name), 10).await.unwrap(), [org.clone()]);
+    assert_eq!(db.catalog.account_list(Some(&user.name), 10).await.unwrap(), std::slice::from_ref(&org));
     assert!(db.catalog.member_remove(org.id, user.id).await.unwrap());
     assert!(!db.catalog.member_remove(org.id, user.id).await.unwrap());
     assert!(db.catalog.members(org.id).await.unwrap().is_empty());

@@ -13,6 +13,7 @@ cases!(
     deletion_takes_everything_along,
     settings_change_one_by_one,
     facts_replace_each_other,
+    overviews_count,
 );
 
 fn new_repo(owner: AccountId, name: &str) -> NewRepo {
@@ -195,4 +196,21 @@ async fn facts_replace_each_other(db: &Db) {
     assert_eq!((found.tags, found.library_name), (Vec::<String>::new(), None));
     assert_eq!(db.catalog.repo_card(repo.id).await.unwrap(), serde_json::Value::Null);
     assert_eq!(db.count("repo_tag").await, 0);
+}
+
+async fn overviews_count(db: &Db) {
+    let (amina, karim) = (db.user("amina").await, db.user("karim").await);
+    let repo = db.repo(&amina, "open", Visibility::Public).await;
+    db.repo(&amina, "closed", Visibility::Private).await;
+    db.repo(&karim, "other", Visibility::Public).await;
+    let count = async |visibility| db.catalog.repo_count(RepoKind::Model, amina.id, visibility).await.unwrap();
+    assert_eq!((count(None).await, count(Some(Visibility::Public)).await), (2, 1));
+    assert_eq!(db.catalog.repo_count(RepoKind::Dataset, amina.id, None).await.unwrap(), 0);
+    assert_eq!(db.catalog.repo_stored_bytes(repo.id).await.unwrap(), 0);
+    let mut write = commit_to_main(&repo, repo.head, "files");
+    for letter in [1, 2] {
+        write.content.files.push(db.file_of(letter, letter, &[letter, 9], repo.zone()).await.sha256);
+    }
+    db.catalog.commit_apply(&write, NOW).await.unwrap();
+    assert_eq!(db.catalog.repo_stored_bytes(repo.id).await.unwrap(), 4000);
 }
