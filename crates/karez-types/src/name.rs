@@ -74,7 +74,7 @@ const RESERVED_OWNERS: &[&str] = &[
     "-", "_", "api", "cas", "v1", "v2", "log", "federation", "metrics", "healthz", "readyz", "models", "datasets",
     "spaces", "kernels", "buckets", "model", "dataset", "space", "kernel", "bucket", "oauth", "resolve", "settings",
     "join", "login", "logout", "new", "docs", "organizations", "users", "uploads", "static", "assets", "collections",
-    "papers", "favicon.ico", "robots.txt", "me", "none", "null", "undefined", "admin", "root", "system",
+    "papers", "favicon.ico", "robots.txt", "me", "none", "null", "undefined",
 ];
 
 fn shown(text: &str) -> String {
