@@ -27,17 +27,20 @@ mod commits;
 mod dedup;
 mod discussions;
 mod downloads;
+mod duplicate;
 mod error;
 mod facts;
 mod file_read;
 mod first_commit;
 mod first_run;
+mod fsck;
 mod git_fetch;
 mod ingest;
 mod last_commit;
 mod lfs;
 mod listing;
 mod objects;
+mod ollama;
 mod owned_repos;
 mod preupload;
 mod ready;
@@ -71,7 +74,9 @@ pub use ingest::Expected;
 pub use karez_catalog::{Account, AccountKind, Direction, NewAccount, Repo, RepoSort, TokenBrief};
 pub use last_commit::LastCommit;
 pub use lfs::{LfsAction, LfsAddress, LfsDownload, LfsObject, LfsOperation, LfsPlan, LfsTransfer};
+pub use fsck::{FsckCounts, FsckDepth, FsckProblem, FsckReport};
 pub use listing::{RepoPage, RepoSearch};
+pub use ollama::{OllamaBlob, OllamaImage, OllamaLayer};
 pub use owned_repos::{OwnedPage, OwnedRepo};
 pub use preupload::{UploadAdvice, UploadMode, UploadPlan};
 pub use reconstruction::{ChunkPlace, RECONSTRUCTION_FILES_MAX, Reconstruction, XorbFetch};
@@ -119,6 +124,9 @@ pub struct Hub {
     pub(crate) objects: objects::Objects,
     pub(crate) commit_turns: commit::CommitTurns,
     pub(crate) downloads: downloads::Downloads,
+    pub(crate) ollama: ollama::OllamaFacts,
+    pub(crate) parameter_counts: safetensors_metadata::CountsCache,
+    pub(crate) readiness: ready::Readiness,
 }
 
 /// Uploads at once when the store takes bytes as they come. Many: senders on slow lines each hold a place
@@ -144,6 +152,9 @@ impl Hub {
             objects: objects::Objects::default(),
             commit_turns: commit::CommitTurns::default(),
             downloads: downloads::Downloads::default(),
+            ollama: ollama::OllamaFacts::default(),
+            parameter_counts: safetensors_metadata::CountsCache::default(),
+            readiness: ready::Readiness::default(),
         }
     }
 

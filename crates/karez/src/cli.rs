@@ -1,0 +1,241 @@
+//! What can be typed after `karez`. Help texts are short plain sentences: many read them in a second language.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use karez_types::{OrgRole, OwnerName, RepoKind, TokenRole, Visibility};
+
+/// Karez keeps models and datasets, and gives them to the tools that people have.
+#[derive(Debug, Parser)]
+#[command(name = "karez", version, max_term_width = 100, after_help = "Start here: karez serve")]
+pub struct Cli {
+    #[command(flatten)]
+    pub overrides: Overrides,
+    /// Print JSON, for programs.
+    #[arg(long, global = true)]
+    pub json: bool,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Settings given as flags. They win over KAREZ_* and karez.toml.
+#[derive(Debug, Default, Args)]
+#[command(next_help_heading = "Settings (also in karez.toml and as KAREZ_* variables)")]
+pub struct Overrides {
+    /// Read this file instead of ./karez.toml.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Address and port to listen on.
+    #[arg(long, global = true, value_name = "ADDRESS:PORT")]
+    pub listen: Option<String>,
+    /// Address that people use to reach the node.
+    #[arg(long, global = true, value_name = "URL")]
+    pub public_url: Option<String>,
+    /// Folder for everything that the node keeps.
+    #[arg(long, global = true, value_name = "FOLDER")]
+    pub data_dir: Option<String>,
+    /// Database: sqlite:FILE or postgres://...
+    #[arg(long, global = true, value_name = "URL")]
+    pub database: Option<String>,
+    /// Where the bytes are: a folder or s3://...
+    #[arg(long, global = true, value_name = "PLACE")]
+    pub store: Option<String>,
+    /// How much to log: error, warn, info, debug, trace.
+    #[arg(long, global = true, value_name = "LEVEL")]
+    pub log: Option<String>,
+    /// Any other setting, for example limits.xorb_chunks_max=8192. May be repeated.
+    #[arg(long, global = true, value_name = "NAME=VALUE")]
+    pub set: Vec<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the node.
+    Serve(Serve),
+    /// Show the settings, and where each value comes from.
+    Config,
+    /// People.
+    #[command(subcommand)]
+    User(User),
+    /// Organisations: groups of people that own repositories.
+    #[command(subcommand)]
+    Org(Org),
+    /// Tokens: what people sign in with.
+    #[command(subcommand)]
+    Token(Token),
+    /// Repositories.
+    #[command(subcommand)]
+    Repo(Repo),
+    /// Check everything that is stored. Changes nothing.
+    Fsck(Fsck),
+}
+
+#[derive(Debug, Args)]
+pub struct Serve {
+    /// Name of the first administrator. Only used on the first start.
+    #[arg(long, value_name = "NAME", default_value = "admin")]
+    pub admin: OwnerName,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum User {
+    /// Add a person. Then make a token: karez token create NAME
+    #[command(visible_alias = "add")]
+    Create {
+        /// Name of the person.
+        name: OwnerName,
+        /// The person may administer the node.
+        #[arg(long)]
+        admin: bool,
+        /// Full name, as people write it.
+        #[arg(long, default_value = "", hide_default_value = true)]
+        fullname: String,
+        /// Mail address.
+        #[arg(long)]
+        email: Option<String>,
+    },
+    /// List all people.
+    List,
+    /// Delete a person who owns no repositories, and all tokens of the person.
+    #[command(visible_alias = "remove")]
+    Delete {
+        /// Name of the person.
+        name: OwnerName,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Org {
+    /// Add an organisation.
+    Create {
+        /// Name of the organisation.
+        name: OwnerName,
+        /// Full name, as people write it.
+        #[arg(long, default_value = "", hide_default_value = true)]
+        fullname: String,
+    },
+    /// List all organisations.
+    List,
+    /// Delete an organisation that owns no repositories.
+    Delete {
+        /// Name of the organisation.
+        name: OwnerName,
+    },
+    /// Add a person to an organisation, or change the role there.
+    #[command(visible_alias = "member")]
+    Add {
+        /// Name of the organisation.
+        org: OwnerName,
+        /// Name of the person.
+        user: OwnerName,
+        /// What the person may do: read, write or admin.
+        #[arg(long, default_value = "write")]
+        role: OrgRole,
+    },
+    /// Take a person out of an organisation.
+    Remove {
+        /// Name of the organisation.
+        org: OwnerName,
+        /// Name of the person.
+        user: OwnerName,
+    },
+    /// List the people of an organisation.
+    Members {
+        /// Name of the organisation.
+        org: OwnerName,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Token {
+    /// Make a token. It is shown once.
+    Create {
+        /// Whose token.
+        user: OwnerName,
+        /// What the token may do: read or write.
+        #[arg(long, default_value = "write")]
+        role: TokenRole,
+        /// A name, to know the token again.
+        #[arg(long, default_value = "command-line")]
+        name: String,
+        /// Days until the token ends. Without this it never ends.
+        #[arg(long, value_name = "DAYS")]
+        expires_days: Option<u32>,
+    },
+    /// List the tokens of a person. The tokens themselves are not kept.
+    List {
+        /// Whose tokens.
+        user: OwnerName,
+    },
+    /// Make a token useless, now.
+    Revoke {
+        /// Whose token.
+        user: OwnerName,
+        /// The number of the token, from: karez token list
+        id: i64,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Repo {
+    /// Create a repository.
+    Create {
+        /// owner/name for a model; datasets/owner/name; spaces/owner/name; kernels/owner/name.
+        repo: String,
+        /// Only members of the owner can see it.
+        #[arg(long)]
+        private: bool,
+        /// What a space runs on: gradio, streamlit, docker or static.
+        #[arg(long)]
+        sdk: Option<String>,
+    },
+    /// List repositories, also private ones.
+    List {
+        /// Only this kind: model, dataset, space or kernel.
+        #[arg(long)]
+        kind: Option<RepoKind>,
+        /// Only those of this owner.
+        #[arg(long)]
+        owner: Option<OwnerName>,
+    },
+    /// Delete a repository. It cannot be brought back.
+    Delete {
+        /// As for create.
+        repo: String,
+        /// Yes, delete it.
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Give a repository another owner or name. The old address leads to the new one.
+    #[command(visible_alias = "rename")]
+    Move {
+        /// Where it is.
+        from: String,
+        /// Where it shall be: owner/name.
+        to: String,
+    },
+    /// Change who can see a repository.
+    Visibility {
+        /// As for create.
+        repo: String,
+        /// public or private.
+        visibility: Visibility,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct Fsck {
+    /// Also read all stored bytes and check their hashes. This takes long.
+    #[arg(long)]
+    pub deep: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,78 @@
+//! The program `karez`: command line, settings, and the wiring of a node.
+//!
+//! Invariants:
+//! - Nothing dials out that is not configured.
+//! - Settings are read once, at the start, and handed down; nothing below reads files or the environment for them.
+//! - Messages for people go to standard output, or to standard error when something is wrong; logs to standard error.
+
+#![forbid(unsafe_code)]
+
+mod admin;
+mod cli;
+mod config;
+mod data_folder;
+mod fsck;
+mod node;
+mod print;
+mod serve;
+mod welcome;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use cli::{Cli, Command};
+use config::Settings;
+
+/// Threads for work that waits for the disk. Each holds at most one buffer or batch.
+const BLOCKING_THREADS_MAX: usize = 64;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match run(cli) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("karez: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    let loaded = config::load(&cli.overrides, &config::Surroundings::of_process()?)?;
+    loaded.warnings.iter().for_each(|warning| eprintln!("karez: {warning}"));
+    if let Command::Config = cli.command {
+        print::lines(&loaded.show(cli.json)?);
+        return Ok(ExitCode::SUCCESS);
+    }
+    start_log(&loaded.settings)?;
+    // The only provider in the program. Fails when one is there already, which is as good.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().max_blocking_threads(BLOCKING_THREADS_MAX).build()?;
+    runtime.block_on(command(cli, loaded.settings))
+}
+
+async fn command(cli: Cli, settings: Settings) -> anyhow::Result<ExitCode> {
+    match cli.command {
+        Command::Serve(serve) => serve::run(&serve, &settings).await.map(|()| ExitCode::SUCCESS),
+        Command::User(command) => admin::user::run(command, &settings, cli.json).await,
+        Command::Org(command) => admin::org::run(command, &settings, cli.json).await,
+        Command::Token(command) => admin::token::run(command, &settings, cli.json).await,
+        Command::Repo(command) => admin::repo::run(command, &settings, cli.json).await,
+        Command::Fsck(command) => fsck::run(&command, &settings, cli.json).await,
+        Command::Config => unreachable!("answered before the runtime starts"),
+    }
+}
+
+fn start_log(settings: &Settings) -> anyhow::Result<()> {
+    use std::io::IsTerminal;
+    let filter = tracing_subscriber::EnvFilter::try_new(&settings.log)
+        .map_err(|error| anyhow::anyhow!("the setting log is wrong: {error}; use error, warn, info, debug or trace"))?;
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .init();
+    Ok(())
+}

@@ -1,0 +1,81 @@
+//! `karez serve`: open, listen, say what to type next, stop in peace.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anyhow::Context;
+use karez_server::AppState;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::cli::Serve;
+use crate::config::Settings;
+use crate::{data_folder, node, print, welcome};
+
+/// Runs the node until it is told to stop.
+///
+/// # Errors
+/// When it cannot start.
+pub async fn run(serve: &Serve, settings: &Settings) -> anyhow::Result<()> {
+    let folder = settings.uses_folder()?.then_some(settings.data_dir.as_path());
+    let _lock = match folder {
+        Some(folder) => {
+            data_folder::make(folder)?;
+            Some(data_folder::lock(folder)?)
+        }
+        None => None,
+    };
+    // Before anything is printed: who stops the node early must not cut it off.
+    let stop = stop_asked()?;
+    let hub = node::open(settings).await?;
+    let listener = listen(&settings.listen).await?;
+    let token = hub.first_run(&serve.admin).await.context("cannot make the first administrator")?;
+    let url = public_url(settings, listener.local_addr()?);
+    let data = folder.map(data_folder::shown);
+    print::lines(&welcome::text(&url, data.as_deref(), &serve.admin, token.as_deref()));
+
+    let state = AppState::new(std::sync::Arc::clone(&hub), settings.public_url.as_deref());
+    let cut = karez_server::serve(listener, state, stop, Duration::from_secs(settings.stop_secs_max)).await;
+    if cut > 0 {
+        tracing::warn!(connections = cut, secs = settings.stop_secs_max, "cut connections that did not finish in time");
+    }
+    hub.catalog().close().await;
+    Ok(())
+}
+
+async fn listen(address: &str) -> anyhow::Result<TcpListener> {
+    let in_use = |error: &std::io::Error| error.kind() == std::io::ErrorKind::AddrInUse;
+    TcpListener::bind(address).await.map_err(|error| match in_use(&error) {
+        true => anyhow::anyhow!(
+            "another program listens on {address} already. Stop it, or choose another port, for example --listen 127.0.0.1:8081"
+        ),
+        false => anyhow::Error::new(error).context(format!("cannot listen on {address}")),
+    })
+}
+
+/// Returns the address to print: the setting, or where the node listens.
+fn public_url(settings: &Settings, listening: SocketAddr) -> String {
+    match &settings.public_url {
+        Some(url) => url.trim_end_matches('/').to_owned(),
+        // "All addresses" is no address that a client can use.
+        None if listening.ip().is_unspecified() => format!("http://127.0.0.1:{}", listening.port()),
+        None => format!("http://{listening}"),
+    }
+}
+
+/// Resolves at SIGTERM or Ctrl-C; a second one ends the process at once.
+fn stop_asked() -> anyhow::Result<impl Future<Output = ()>> {
+    let mut terminate = signal(SignalKind::terminate()).context("cannot wait for signals")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for signals")?;
+    let (asked, stop) = tokio::sync::oneshot::channel();
+    tokio::spawn(async move {
+        let mut either = async || tokio::select! { _ = terminate.recv() => (), _ = interrupt.recv() => () };
+        either().await;
+        print::lines("Stopping. Running requests may finish. Press Ctrl-C again to stop at once.");
+        let _ = asked.send(());
+        either().await;
+        // What was acknowledged is durable, so nothing is lost.
+        std::process::exit(1);
+    });
+    Ok(async move { drop(stop.await) })
+}
