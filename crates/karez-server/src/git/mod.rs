@@ -5,7 +5,7 @@
 mod answer;
 
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use karez_formats::git::upload_pack::{FetchRequest, UploadPackError, v0, v2, write_error};

@@ -6,6 +6,7 @@ mod coverage;
 mod git;
 mod lfs;
 mod listing;
+mod ollama;
 mod people;
 mod repos;
 mod xet_client;
