@@ -177,7 +177,9 @@ impl Hub {
 
     /// Returns the account of this name, whatever its kind.
     pub(crate) async fn account(&self, name: &str) -> HubResult<Account> {
-        self.catalog.account_by_name(name).await?.ok_or_else(|| account_missing(name))
+        // What breaks the grammar of names was never one.
+        let well_formed: OwnerName = name.parse().map_err(|_| account_missing(name))?;
+        self.catalog.account_by_name(well_formed.as_str()).await?.ok_or_else(|| account_missing(name))
     }
 
     pub(crate) async fn account_of_kind(&self, name: &str, kind: AccountKind) -> HubResult<Account> {

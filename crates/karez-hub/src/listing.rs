@@ -7,6 +7,8 @@ use crate::{Actor, Hub, HubError, HubResult, Purpose, RepoField, RepoInfo, Sibli
 
 /// Items on one page when more than rows of the catalog are asked for: each costs reads of its own.
 const HEAVY_PAGE_ITEMS_MAX: u64 = 100;
+/// Files on one page over all repositories; the page ends early with the repository that passes it.
+const PAGE_FILES_MAX: usize = 50_000;
 /// Tags in one query.
 const TAGS_MAX: usize = 32;
 /// Longest search text, in bytes.
@@ -78,15 +80,22 @@ impl Hub {
             ..RepoQuery::all(search.kind, self.viewer(actor), 0)
         };
         let mut repos = self.catalog.repo_list(&query).await?;
-        let has_more = repos.len() as u64 > page_items;
+        let mut has_more = repos.len() as u64 > page_items;
         repos.truncate(usize::try_from(page_items).unwrap_or(usize::MAX));
-        let last = repos.last().filter(|_| has_more);
-        let next = last.map(|repo| self.cursor_seal(order, RepoCursor::after(repo, search.sort)));
-        let mut items = Vec::with_capacity(repos.len());
+        let mut items: Vec<RepoInfo> = Vec::with_capacity(repos.len());
+        let mut files = 0;
         for repo in repos {
+            if files >= PAGE_FILES_MAX {
+                has_more = true;
+                break;
+            }
             let (head, modified) = (repo.head, repo.modified);
-            items.push(self.info_gather(repo, head, modified, &search.fields, SiblingDetail::Name).await?);
+            let info = self.info_gather(repo, head, modified, &search.fields, SiblingDetail::Name).await?;
+            files += info.siblings.as_ref().map_or(0, Vec::len);
+            items.push(info);
         }
+        let last = items.last().filter(|_| has_more);
+        let next = last.map(|info| self.cursor_seal(order, RepoCursor::after(&info.repo, search.sort)));
         Ok(RepoPage { items, next })
     }
 
@@ -136,8 +145,15 @@ impl RepoSearch {
         if self.tags.len() > TAGS_MAX {
             return Err(HubError::Invalid(format!("give at most {TAGS_MAX} filters")));
         }
-        if self.search.as_ref().is_some_and(|text| text.len() > SEARCH_BYTES_MAX) {
-            return Err(HubError::Invalid(format!("give at most {SEARCH_BYTES_MAX} bytes of search text")));
+        let texts = [&self.search, &self.author, &self.pipeline_tag, &self.library].into_iter().flatten();
+        for text in texts.chain(&self.tags) {
+            if text.len() > SEARCH_BYTES_MAX {
+                return Err(HubError::Invalid(format!("give at most {SEARCH_BYTES_MAX} bytes of text to look for")));
+            }
+            // PostgreSQL cannot hold NUL in a text; nothing that is listed holds any of these.
+            if text.contains(char::is_control) {
+                return Err(HubError::Invalid("leave control characters out of the text to look for".to_owned()));
+            }
         }
         Ok(())
     }

@@ -1,5 +1,7 @@
 //! What there is to know about one repository at one revision.
 
+use std::sync::Arc;
+
 use karez_catalog::Repo;
 use karez_formats::git::TreeMode;
 use karez_formats::lfs::LfsPointer;
@@ -10,7 +12,7 @@ use crate::safetensors_metadata::ParameterCounts;
 use crate::{Actor, Hub, HubResult, RepoField, Right};
 
 /// Files listed for one repository. Whoever needs more asks for the tree, which has pages.
-const SIBLINGS_MAX: usize = 100_000;
+pub(crate) const SIBLINGS_MAX: usize = 100_000;
 /// Folders below one another that a walk follows; git has no bound, real repositories have under 30.
 const FOLDER_DEPTH_MAX: usize = 256;
 /// Largest `config.json` that is looked into, in bytes.
@@ -34,7 +36,7 @@ pub struct RepoInfo {
     /// The telling part of `config.json`, if asked for and there.
     pub config: Option<Value>,
     /// Parameters by type, if asked for and there.
-    pub safetensors: Option<ParameterCounts>,
+    pub safetensors: Option<Arc<ParameterCounts>>,
     /// Bytes of all large files that the repository may serve, if asked for.
     pub stored_bytes: Option<u64>,
 }

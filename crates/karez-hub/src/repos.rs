@@ -42,8 +42,8 @@ impl Hub {
     /// [`HubError::SignInNeeded`] or [`HubError::Forbidden`] as to the owner,
     /// [`HubError::RepoExists`], or [`HubError::Invalid`] for a space without an sdk.
     pub async fn repo_create(&self, actor: &Actor, wish: RepoWish) -> HubResult<Repo> {
-        let creator = self.signed_in_or_operator(actor, &wish)?;
-        let owner = self.owner_to_write(actor, wish.kind, &creator).await?;
+        let owner = self.wished_owner(actor, &wish)?;
+        let owner = self.owner_to_write(actor, wish.kind, &owner).await?;
         sdk_check(wish.kind, wish.sdk.as_deref())?;
         let now = self.clock.now();
         let author = actor.user().map_or(&owner.name, |user| &user.account.name);
@@ -76,11 +76,13 @@ impl Hub {
     pub async fn repo_move(&self, actor: &Actor, from: &RepoAddress, to: &RepoAddress) -> HubResult<Repo> {
         let repo = self.repo_open_exactly(actor, from).await?;
         let owner = self.owner_to_write(actor, to.kind, &to.owner).await?;
+        let exists = || HubError::Exists(format!("A {} repository called {} already exists", to.kind, to.id()));
+        if repo.address() == *to {
+            return Err(exists());
+        }
         match self.catalog.repo_move(repo.id, owner.id, &to.name).await? {
             RepoMoved::Moved(repo) => Ok(repo),
-            RepoMoved::Taken(_) => {
-                Err(HubError::Exists(format!("A {} repository called {} already exists", to.kind, to.id())))
-            }
+            RepoMoved::Taken(_) => Err(exists()),
             RepoMoved::Missing => Err(missing(actor, from)),
         }
     }
@@ -114,7 +116,7 @@ impl Hub {
     }
 
     /// Returns the name of the owner that a new repository shall have.
-    fn signed_in_or_operator(&self, actor: &Actor, wish: &RepoWish) -> HubResult<OwnerName> {
+    fn wished_owner(&self, actor: &Actor, wish: &RepoWish) -> HubResult<OwnerName> {
         match (&wish.owner, actor) {
             (Some(owner), Actor::Operator | Actor::User(_)) => Ok(owner.clone()),
             (None, Actor::User(user)) => Ok(user.account.name.clone()),
@@ -128,7 +130,7 @@ impl Hub {
     }
 
     /// Returns the account that a repository shall belong to, if the caller may create there.
-    async fn owner_to_write(&self, actor: &Actor, kind: RepoKind, owner: &OwnerName) -> HubResult<Account> {
+    pub(crate) async fn owner_to_write(&self, actor: &Actor, kind: RepoKind, owner: &OwnerName) -> HubResult<Account> {
         // An owner that is not there answers as one where the caller has no rights: clients then
         // look whether the repository exists already, which is what create with exist_ok means.
         let refused = || {

@@ -1,12 +1,14 @@
 //! What safetensors files say of themselves, without moving their data.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use futures::stream::TryStreamExt;
 use karez_catalog::Repo;
 use karez_formats::safetensors::{HEADER_BYTES_MAX, header_end, parse_header};
 use karez_types::{ByteRange, GitOid, RepoAddress, RepoPath, Revision};
+use quick_cache::sync::Cache;
 use serde_json::Value;
 
 use crate::resolve::Resolved;
@@ -36,6 +38,22 @@ impl ParameterCounts {
     /// Returns the count over all types.
     pub fn total(&self) -> u64 {
         self.by_dtype.values().fold(0, |sum, count| sum.saturating_add(*count))
+    }
+}
+
+/// Types of numbers that a count tells apart. There are about twenty; a header may claim anything.
+const DTYPES_MAX: usize = 64;
+/// Longest name of a type, in bytes.
+const DTYPE_BYTES_MAX: usize = 32;
+/// Counts that are remembered: at most about 4 MiB.
+const COUNTS_CACHED: usize = 1_024;
+
+/// Counts by commit, which never change.
+pub(crate) struct CountsCache(Cache<GitOid, Arc<ParameterCounts>>);
+
+impl Default for CountsCache {
+    fn default() -> CountsCache {
+        CountsCache(Cache::new(COUNTS_CACHED))
     }
 }
 
@@ -83,7 +101,22 @@ impl Hub {
     }
 
     /// Counts the parameters of a model at a commit; nothing when it has no readable safetensors.
-    pub(crate) async fn safetensors_counts(&self, repo: &Repo, commit: GitOid) -> HubResult<Option<ParameterCounts>> {
+    pub(crate) async fn safetensors_counts(
+        &self,
+        repo: &Repo,
+        commit: GitOid,
+    ) -> HubResult<Option<Arc<ParameterCounts>>> {
+        if let Some(counts) = self.parameter_counts.0.get(&commit) {
+            return Ok(Some(counts));
+        }
+        let counts = self.safetensors_count(repo, commit).await?.map(Arc::new);
+        if let Some(counts) = &counts {
+            self.parameter_counts.0.insert(commit, Arc::clone(counts));
+        }
+        Ok(counts)
+    }
+
+    async fn safetensors_count(&self, repo: &Repo, commit: GitOid) -> HubResult<Option<ParameterCounts>> {
         let single: RepoPath = SINGLE_FILE.parse()?;
         let index: RepoPath = INDEX_FILE.parse()?;
         let mut counts = ParameterCounts::default();
@@ -103,6 +136,9 @@ impl Hub {
             let Some(start) = absent(self.header_read(repo, &file).await)? else { return Ok(None) };
             let Ok(header) = parse_header(&start) else { return Ok(None) };
             for (dtype, count) in header.parameters_by_dtype() {
+                if dtype.len() > DTYPE_BYTES_MAX || counts.by_dtype.len() >= DTYPES_MAX {
+                    return Ok(None);
+                }
                 let sum = counts.by_dtype.entry(dtype).or_default();
                 *sum = sum.saturating_add(count);
             }

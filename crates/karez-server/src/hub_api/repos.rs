@@ -3,7 +3,7 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use karez_hub::{Actor, HubError, RepoSettings, RepoWish, Right, SiblingDetail};
+use karez_hub::{Actor, HubError, HubResult, Repo, RepoSettings, RepoWish, Right, SiblingDetail};
 use karez_types::{OwnerName, RepoAddress, RepoKind, Visibility};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -19,6 +19,7 @@ pub(super) fn routes() -> Vec<Route> {
         Route::new(V::Post, "/api/repos/create", G::SignedIn, B::Json, repo_create),
         Route::new(V::Delete, "/api/repos/delete", G::SignedIn, B::Json, repo_delete),
         Route::new(V::Post, "/api/repos/move", G::SignedIn, B::Json, repo_move),
+        Route::new(V::Post, "/api/{kinds}/{owner}/{name}/duplicate", G::RepoRead, B::Json, repo_duplicate),
         Route::new(V::Put, "/api/{kinds}/{owner}/{name}/settings", G::RepoAdmin, B::Json, repo_settings_change),
         Route::new(V::Get, "/api/{kinds}/{owner}/{name}", G::RepoRead, B::Empty, repo_info),
         Route::new(V::Get, "/api/{kinds}/{owner}/{name}/revision/{rev}", G::RepoRead, B::Empty, repo_info),
@@ -86,7 +87,13 @@ async fn repo_create(
     let (owner, name) = names(&body.name, body.organization.as_deref())?;
     let visibility = body.visibility.chosen()?.unwrap_or(Visibility::Public);
     let wish = RepoWish { kind, owner, name, visibility, sdk: body.sdk };
-    match state.hub.repo_create(&caller, wish).await {
+    created(state.hub.repo_create(&caller, wish).await, &base)
+}
+
+/// Answers for a repository that shall have been made. Clients with `exist_ok` read the address of
+/// what is there from the refusal.
+fn created(outcome: HubResult<Repo>, base: &str) -> ApiResult<Response> {
+    match outcome {
         Ok(repo) => Ok(json(json!({
             "url": format!("{base}/{}", repo.address().url_path()),
             "name": repo.address().id(),
@@ -94,17 +101,34 @@ async fn repo_create(
             "private": repo.visibility == Visibility::Private,
         }))
         .into_response()),
-        // Clients with exist_ok read the address of what is there from the refusal.
         Err(HubError::RepoExists(address)) => {
             let body = json!({
-                "error": HubError::RepoExists(address.clone()).to_string(),
                 "url": format!("{base}/{}", address.url_path()),
                 "name": address.id(),
+                "error": HubError::RepoExists(address).to_string(),
             });
             Ok((StatusCode::CONFLICT, json(body)).into_response())
         }
         Err(error) => Err(error.into()),
     }
+}
+
+#[derive(Debug, Deserialize)]
+struct DuplicateBody {
+    repository: String,
+    #[serde(flatten)]
+    visibility: VisibilityForms,
+}
+
+async fn repo_duplicate(
+    State(state): State<AppState>,
+    Caller(caller): Caller,
+    Base(base): Base,
+    Target(from): Target,
+    JsonBody(body): JsonBody<DuplicateBody>,
+) -> ApiResult<Response> {
+    let to = RepoAddress::parse(from.kind, &body.repository)?;
+    created(state.hub.repo_duplicate(&caller, &from, &to, body.visibility.chosen()?).await, &base)
 }
 
 #[derive(Debug, Deserialize)]

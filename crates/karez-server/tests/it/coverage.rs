@@ -105,6 +105,9 @@ impl Case {
             }
             (BodyBound::Json, "verify") if self.template.contains("locks") => json!({}),
             (BodyBound::Json, "verify") => json!({ "oid": sha256, "size": 1 }),
+            (BodyBound::Json, "duplicate") if !self.template.contains("lfs-files") => {
+                json!({ "repository": format!("{owner}/copy") })
+            }
             (BodyBound::Json, "duplicate") => json!({ "target": { "type": kind, "name": "alice/open" }, "files": [] }),
             (BodyBound::Json, "xorb-grants" | "reconstructions" | "upload") => json!({}),
             (BodyBound::Json, other) => {

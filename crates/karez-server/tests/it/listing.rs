@@ -87,6 +87,11 @@ async fn search_and_filters_narrow() {
         assert_eq!(list(&anonymous, &format!("/api/models?{query}")).await, expected, "{query}");
     }
     anonymous.get("/api/models?num_parameters=min:6B").await.expect(400);
+    for hostile in ["search=a%00b", "author=%00", "filter=%00", "library=%00", "pipeline_tag=%0A"] {
+        anonymous.get(&format!("/api/models?{hostile}")).await.expect(400);
+    }
+    anonymous.get(&format!("/api/models?search={}", "a".repeat(600))).await.expect(400);
+    anonymous.get(&format!("/api/models?{}", "filter=a&".repeat(40))).await.expect(400);
     anonymous.get("/api/models?sort=beauty").await.expect(400);
     let unknown = anonymous.get("/api/spaces?expand=nope").await.expect(400);
     assert!(unknown.json()["error"].as_str().unwrap().contains("\"sdk\""));

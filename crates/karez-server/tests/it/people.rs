@@ -32,7 +32,12 @@ async fn overviews_count_what_the_caller_may_see() {
     let alice = node.anonymous().get("/api/users/alice/overview").await.expect(200);
     assert_eq!(alice.json()["orgs"][0]["name"], "acme");
     assert!(!alice.text().contains("email"));
-    for path in ["/api/users/acme/overview", "/api/organizations/alice/overview", "/api/users/nobody/overview"] {
+    for path in [
+        "/api/users/acme/overview",
+        "/api/organizations/alice/overview",
+        "/api/users/nobody/overview",
+        "/api/users/a%00b/overview",
+    ] {
         node.anonymous().get(path).await.expect(404);
     }
     assert_eq!(node.anonymous().get("/api/users/alice/likes").await.expect(200).json(), json!([]));

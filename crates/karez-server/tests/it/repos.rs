@@ -128,6 +128,7 @@ async fn a_moved_repository_redirects() {
     let step = |from: &str, to: &str| json!({ "fromRepo": from, "toRepo": to, "type": "dataset" });
     let taken = alice.post("/api/repos/move", &step("alice/old", "alice/taken")).await.expect(409);
     assert!(taken.json()["error"].as_str().unwrap().contains("A dataset repository called alice/taken already exists"));
+    alice.post("/api/repos/move", &step("alice/old", "alice/old")).await.expect(409);
     alice.post("/api/repos/move", &step("alice/old", "bob/new")).await.expect(403);
     node.client("bob").post("/api/repos/move", &step("alice/old", "bob/new")).await.expect(404);
     alice.post("/api/repos/move", &step("alice/old", "acme/new")).await.expect(200);
@@ -140,6 +141,32 @@ async fn a_moved_repository_redirects() {
     // Deleting by the old address would be a surprise.
     let body = json!({ "name": "old", "organization": "alice", "type": "dataset" });
     alice.delete("/api/repos/delete", &body).await.expect(404);
+}
+
+#[tokio::test]
+async fn a_duplicate_has_the_same_files_and_its_own_history() {
+    let node = TestNode::start().await;
+    let alice = node.client("alice");
+    alice.repo_create("model", "alice/m", "private").await;
+    let card = b"---\nlicense: mit\n---\n";
+    alice.commit("models/alice/m", "main", &[("README.md", card), ("big.bin", &[7; 3 << 20])]).await.expect(200);
+    let copy = |to: &str| json!({ "repository": to });
+    node.client("bob").post("/api/models/alice/m/duplicate", &copy("bob/m")).await.expect(404);
+    alice.post("/api/models/alice/m/duplicate", &copy("bob/m")).await.expect(403);
+    let answer = alice.post("/api/models/alice/m/duplicate", &copy("acme/m")).await.expect(200).json();
+    assert_eq!(answer["url"], format!("{}/acme/m", node.url()));
+    let again = alice.post("/api/models/alice/m/duplicate", &copy("acme/m")).await.expect(409).json();
+    assert_eq!(again["url"], answer["url"]);
+    // As private as its source, and readable by those of its new owner.
+    node.anonymous().get("/api/models/acme/m").await.expect(401);
+    let info = node.reader("erin").get("/api/models/acme/m?blobs=true").await.expect(200).json();
+    assert_eq!(info["tags"], json!(["license:mit"]));
+    let source = alice.get("/api/models/alice/m?blobs=true").await.expect(200).json();
+    assert_eq!(info["siblings"], source["siblings"]);
+    assert_ne!(info["sha"], source["sha"]);
+    alice.delete("/api/repos/delete", &json!({ "name": "m", "organization": "alice" })).await.expect(200);
+    let bytes = node.reader("erin").get("/acme/m/resolve/main/big.bin").await.expect(200);
+    assert_eq!(bytes.body.len(), 3 << 20);
 }
 
 #[tokio::test]
