@@ -27,6 +27,7 @@ use sqlx::{
 };
 
 use crate::CatalogError;
+use crate::quick::{Cell, FromCell, QuickReaders};
 use crate::readers::Readers;
 
 /// How long a writer waits for another one, and a caller for a connection.
@@ -52,7 +53,7 @@ pub(crate) enum Engine {
 /// Connections to one database.
 #[derive(Clone)]
 pub(crate) enum Pool {
-    Sqlite { write: SqlitePool, read: Arc<Readers> },
+    Sqlite { write: SqlitePool, read: Arc<Readers>, quick: Arc<QuickReaders> },
     Postgres(PgPool),
 }
 
@@ -121,7 +122,8 @@ impl Pool {
             .connect_with(options.clone())
             .await?;
         let read = Readers::open(options.pragma("query_only", "ON"), readers).await?;
-        Ok(Pool::Sqlite { write, read: Arc::new(read) })
+        let quick = QuickReaders::new(path.to_owned());
+        Ok(Pool::Sqlite { write, read: Arc::new(read), quick: Arc::new(quick) })
     }
 
     pub(crate) async fn open_postgres(url: &str, connections: u32) -> Result<Pool, CatalogError> {
@@ -149,7 +151,8 @@ impl Pool {
 
     pub(crate) async fn close(&self) {
         match self {
-            Pool::Sqlite { write, read } => {
+            Pool::Sqlite { write, read, quick } => {
+                quick.close();
                 read.close().await;
                 write.close().await;
             }
@@ -174,6 +177,22 @@ impl Pool {
     /// Runs one statement that only reads and gives at most one row.
     pub(crate) async fn row(&self, sql: impl SqlSafeStr, args: &[Value<'_>]) -> Result<Option<Row>, CatalogError> {
         Ok(self.run(sql.into_sql_str(), args).await?.into_iter().next())
+    }
+
+    /// Runs one statement that only reads a few rows by their keys, and that runs on every request. Its
+    /// arguments `$1`, `$2`, ... appear in this order.
+    pub(crate) async fn quick_rows(&self, sql: &'static str, args: &[Value<'_>]) -> Result<Vec<Row>, CatalogError> {
+        if let Pool::Sqlite { quick, .. } = self
+            && let Ok(rows) = quick.rows(sql, args)
+        {
+            return Ok(rows);
+        }
+        self.run(sql.into_sql_str(), args).await
+    }
+
+    /// As [`Pool::quick_rows`], for at most one row.
+    pub(crate) async fn quick_row(&self, sql: &'static str, args: &[Value<'_>]) -> Result<Option<Row>, CatalogError> {
+        Ok(self.quick_rows(sql, args).await?.into_iter().next())
     }
 
     async fn run(&self, sql: SqlStr, args: &[Value<'_>]) -> Result<Vec<Row>, CatalogError> {
@@ -456,16 +475,20 @@ value_from! {
 pub(crate) enum Row {
     Sqlite(SqliteRow),
     Postgres(PgRow),
+    Quick(Vec<Cell>),
 }
 
 macro_rules! column_getter {
     ($name:ident, $type:ty) => {
         pub(crate) fn $name(&self, column: usize) -> Result<$type, CatalogError> {
             match self {
-                Row::Sqlite(row) => row.try_get(column),
-                Row::Postgres(row) => row.try_get(column),
+                Row::Sqlite(row) => row.try_get(column).map_err(CatalogError::Database),
+                Row::Postgres(row) => row.try_get(column).map_err(CatalogError::Database),
+                Row::Quick(cells) => {
+                    let value = cells.get(column).and_then(<$type>::from_cell);
+                    valid("of a request", "a value of another type", value)
+                }
             }
-            .map_err(CatalogError::Database)
         }
     };
 }

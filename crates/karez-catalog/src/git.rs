@@ -68,7 +68,7 @@ impl Catalog {
     /// Tells whether a commit or tag was ever pushed to this repository.
     pub async fn repo_commit_contains(&self, repo: RepoId, oid: GitOid) -> Result<bool, CatalogError> {
         let sql = "SELECT 1 FROM repo_commit WHERE repo_id = $1 AND oid = $2";
-        Ok(self.pool.row(sql, args![repo, &oid]).await?.is_some())
+        Ok(self.pool.quick_row(sql, args![repo, &oid]).await?.is_some())
     }
 
     /// Returns the commits and tags of this repository whose ids begin with these hexadecimal digits:
@@ -91,7 +91,7 @@ impl Catalog {
     /// Returns what a ref points at. One query.
     pub async fn ref_get(&self, repo: RepoId, name: &RefName) -> Result<Option<GitOid>, CatalogError> {
         let sql = "SELECT target FROM git_ref WHERE repo_id = $1 AND name = $2";
-        let row = self.pool.row(sql, args![repo, name]).await?;
+        let row = self.pool.quick_row(sql, args![repo, name]).await?;
         row.map(|row| oid_at("git_ref", &row, 0)).transpose()
     }
 

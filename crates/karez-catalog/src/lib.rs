@@ -33,6 +33,7 @@ mod error;
 mod git;
 mod model;
 mod pull_request;
+mod quick;
 mod readers;
 mod repo;
 mod repo_list;

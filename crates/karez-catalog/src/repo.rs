@@ -133,7 +133,8 @@ impl Catalog {
     pub async fn repo_find(&self, address: &RepoAddress) -> Result<Option<Found>, CatalogError> {
         let folded = id_folded(&address.owner, &address.name);
         let kind = address.kind.as_str();
-        let row = self.pool.row(select_repo!("WHERE r.kind = $1 AND r.id_folded = $2"), args![kind, &folded]).await?;
+        let row =
+            self.pool.quick_row(select_repo!("WHERE r.kind = $1 AND r.id_folded = $2"), args![kind, &folded]).await?;
         if let Some(row) = row {
             return Ok(Some(Found { repo: repo_at(&row)?, redirected: false }));
         }
@@ -149,7 +150,7 @@ impl Catalog {
 
     /// Finds a repository by id.
     pub async fn repo_by_id(&self, id: RepoId) -> Result<Option<Repo>, CatalogError> {
-        let row = self.pool.row(select_repo!("WHERE r.id = $1"), args![id]).await?;
+        let row = self.pool.quick_row(select_repo!("WHERE r.id = $1"), args![id]).await?;
         row.as_ref().map(repo_at).transpose()
     }
 

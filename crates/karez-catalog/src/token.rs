@@ -36,7 +36,7 @@ impl Catalog {
     pub async fn token_lookup(&self, hash: &[u8; 32]) -> Result<Option<TokenRow>, CatalogError> {
         let rows = self
             .pool
-            .rows(
+            .quick_rows(
                 concat!(
                     "SELECT ",
                     account_columns!("a"),

@@ -134,7 +134,7 @@ impl Catalog {
     /// Tells whether this repository may serve the file with this SHA-256.
     pub async fn repo_file_has(&self, repo: RepoId, sha256: &Sha256) -> Result<bool, CatalogError> {
         let sql = "SELECT 1 FROM repo_file WHERE repo_id = $1 AND sha256 = $2";
-        Ok(self.pool.row(sql, args![repo, sha256]).await?.is_some())
+        Ok(self.pool.quick_row(sql, args![repo, sha256]).await?.is_some())
     }
 
     /// Lists the files that a repository may serve by SHA-256: at most `limit` after `after`.
