@@ -5,6 +5,7 @@ mod generated;
 mod git_program;
 mod objects;
 mod xet_chunks;
+mod xet_golden;
 mod xet_recipe;
 mod xet_shard;
 mod xet_xorb;

@@ -52,6 +52,23 @@ fn sha256_is_stored_in_reversed_words() {
     assert_eq!(record[..8], [0x65, 0x7d, 0x4c, 0x88, 0x81, 0xd0, 0x86, 0x9f]);
 }
 
+/// What `@huggingface/hub` uploads: a footer whose lookup tables are all zero.
+#[test]
+fn an_upload_may_have_a_footer() {
+    let shard = sample();
+    let mut bytes = shard.encode();
+    bytes[40..48].copy_from_slice(&200u64.to_le_bytes());
+    let footer_start = bytes.len() as u64;
+    let mut footer = [0u64; 25];
+    footer[..3].copy_from_slice(&[1, 48, 48 * 12]);
+    footer[13] = 1_900_000_000;
+    footer[24] = footer_start;
+    bytes.extend(footer.iter().flat_map(|word| word.to_le_bytes()));
+    assert_eq!(parse(&bytes).unwrap(), shard);
+    assert!(parse(&bytes[..bytes.len() - 8]).is_err());
+    assert!(parse(&[&bytes[..], &[0; 8]].concat()).is_err());
+}
+
 #[test]
 fn hostile_shards_are_refused() {
     let good = sample().encode();

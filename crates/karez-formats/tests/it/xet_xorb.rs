@@ -228,7 +228,7 @@ fn bytes_can_be_taken_while_a_xorb_grows() {
     let mut chunker = Chunker::new();
     let mut take = |raw: &[u8]| {
         builder.push(raw, chunk_hash(raw));
-        if builder.chunk_count() % 3 == 0 {
+        if builder.chunk_count().is_multiple_of(3) {
             bytes.extend(builder.take_bytes());
         }
     };
