@@ -30,7 +30,7 @@ def test_hf(alice, fresh, name, tmp_path):
     assert "notes.txt" not in alice.api.list_repo_files(repo)
     hf.command("hf", "repos", "settings", repo, "--public")
     hf.command("hf", "repos", "move", repo, f"{repo}-moved")
-    assert name in hf.command("hf", "models", "list", "--search", name)
+    assert name in hf.command("hf", "models", "list", "--search", name, "--format", "json")
     hf.command("hf", "repos", "delete", f"{repo}-moved", "--yes")
     assert not alice.api.repo_exists(f"{repo}-moved")
     hf.command("hf", "auth", "logout")

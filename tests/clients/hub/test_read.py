@@ -97,7 +97,7 @@ def test_file_system(node, alice, filled):
     repo, files = filled
     system = HfFileSystem(endpoint=node.endpoint, token=alice.token, skip_instance_cache=True)
     assert {Path(path).name for path in system.ls(repo, detail=False)} == {"config.json", "data", "model.safetensors", ".gitattributes"}
-    assert {path.removeprefix(f"{repo}/") for path in system.glob(f"{repo}/**.txt")} == {"data/a.txt", "data/deep/b.txt"}
+    assert {path.removeprefix(f"{repo}/") for path in system.glob(f"{repo}/**/*.txt")} == {"data/a.txt", "data/deep/b.txt"}
     assert system.cat(f"{repo}/config.json") == files["config.json"]
     with system.open(f"{repo}/data/deep/c.bin", block_size=1 << 18) as file:
         file.seek(2 * MIB + 11)

@@ -27,7 +27,7 @@ def test_push_splits_and_shards_of_a_private_dataset(alice, carol, name, rows, t
     loaded = datasets.load_dataset(repo, split="test", token=alice.token, cache_dir=str(tmp_path))
     assert loaded[:] == both["test"][:]
     with pytest.raises(datasets.exceptions.DatasetNotFoundError):
-        datasets.load_dataset(repo, token=carol.token, cache_dir=str(tmp_path))
+        datasets.load_dataset(repo, token=carol.token, cache_dir=str(tmp_path / "carol"))
 
 
 def test_stream(alice, name, rows):

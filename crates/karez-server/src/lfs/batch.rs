@@ -57,7 +57,8 @@ pub(super) async fn batch(
         "upload" => LfsOperation::Upload,
         _ => return Err(ApiError::invalid("operation must be `download` or `upload`")),
     };
-    if body.hash_algo.is_some_and(|algorithm| algorithm != "sha256") {
+    // huggingface.js writes it with an underscore.
+    if body.hash_algo.is_some_and(|algorithm| !["sha256", "sha_256"].contains(&algorithm.as_str())) {
         return Err(ApiError::invalid("hash_algo must be `sha256`"));
     }
     let offered: Vec<LfsTransfer> = body.transfers.iter().filter_map(|name| transfer_named(name)).collect();
