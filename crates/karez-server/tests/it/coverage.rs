@@ -341,3 +341,53 @@ fn every_guard_is_walked() {
         assert!(cases.iter().any(|case| case.guard == guard), "{guard:?}");
     }
 }
+
+/// The walk above meets bytes that are not there. This follows the addresses of a file that is.
+#[tokio::test]
+async fn every_address_of_bytes_is_the_nodes_own() {
+    let own = "https://commons.example:8443";
+    let node = TestNode::start_with(NodeOptions { public_url: Some(own.into()), ..NodeOptions::default() }).await;
+    let here = |address: &str| address.replace(own, node.url());
+    let alice = node.client("alice");
+    alice.repo_create("model", "alice/big", "private").await;
+    alice.commit("models/alice/big", "main", &[("big.bin", &[7; 3 << 20])]).await.expect(200);
+
+    let head = alice.head("/alice/big/resolve/main/big.bin").await.expect(200);
+    let (hash, sha256) =
+        (head.header("x-xet-hash").to_owned(), head.header("x-linked-etag").trim_matches('"').to_owned());
+    assert_eq!((hash.len(), sha256.len()), (64, 64), "{:?}", head.headers);
+    assert!(head.header("link").contains(own), "{:?}", head.headers);
+    assert_own(&head, own);
+
+    for right in ["read", "write"] {
+        let token = alice.get(&format!("/api/models/alice/big/xet-{right}-token/main")).await.expect(200);
+        assert_own(&token, own);
+        let cas = token.json()["casUrl"].as_str().unwrap().to_owned();
+        assert!(cas.starts_with(own) && token.header("x-xet-cas-url") == cas, "{cas}");
+        let bytes = TestClient::new(&here(&cas), token.json()["accessToken"].as_str());
+        for version in ["v1", "v2"] {
+            let answer = bytes.get(&format!("/{version}/reconstructions/{hash}")).await.expect(200);
+            assert!(answer.text().contains(own), "{}", answer.text());
+            assert_own(&answer, own);
+            let text = answer.text();
+            let address = text.split('"').find(|part| part.starts_with(own)).unwrap();
+            // The address needs no token, and gives only what it was made for.
+            let signed = node.anonymous().get(&here(address)).await;
+            assert!(matches!(signed.status, 200 | 206 | 403 | 416), "{}", signed.text());
+        }
+    }
+
+    for (operation, oid) in [("download", sha256), ("upload", "1".repeat(64))] {
+        for transfer in ["basic", "multipart", "xet"] {
+            let body = json!({
+                "operation": operation,
+                "transfers": [transfer],
+                "objects": [{ "oid": oid, "size": 3 << 20 }],
+                "hash_algo": "sha256",
+            });
+            let answer = alice.post("/alice/big.git/info/lfs/objects/batch", &body).await.expect(200);
+            assert!(answer.text().contains(own), "{operation} {transfer}: {}", answer.text());
+            assert_own(&answer, own);
+        }
+    }
+}
