@@ -18,7 +18,7 @@ def test_push_and_load(alice, name, rows, tmp_path):
     assert alice.api.dataset_info(repo).card_data["dataset_info"]["splits"][0]["num_examples"] == 2_000
 
 
-def test_push_splits_and_shards_of_a_private_dataset(alice, carol, name, rows, tmp_path):
+def test_push_splits_and_shards_of_a_private_dataset(alice, carol, name, rows, fresh, tmp_path):
     repo = f"alice/{name}"
     both = rows.train_test_split(test_size=0.25, seed=1)
     both.push_to_hub(repo, private=True, num_shards={"train": 3, "test": 1}, token=alice.token)
@@ -26,8 +26,18 @@ def test_push_splits_and_shards_of_a_private_dataset(alice, carol, name, rows, t
     assert len([path for path in files if path.endswith(".parquet")]) == 4
     loaded = datasets.load_dataset(repo, split="test", token=alice.token, cache_dir=str(tmp_path))
     assert loaded[:] == both["test"][:]
-    with pytest.raises(datasets.exceptions.DatasetNotFoundError):
-        datasets.load_dataset(repo, token=carol.token, cache_dir=str(tmp_path / "carol"))
+    # In a process of her own: what alice's client found is in the cache of this one.
+    fresh(carol.token).run(
+        f"""
+        import datasets
+        try:
+            datasets.load_dataset({repo!r})
+        except datasets.exceptions.DatasetNotFoundError:
+            pass
+        else:
+            raise SystemExit("a stranger loaded a private dataset")
+        """
+    )
 
 
 def test_stream(alice, name, rows):
