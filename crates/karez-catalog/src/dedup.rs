@@ -33,7 +33,7 @@ impl Catalog {
         if zones.is_empty() || self.dedup_filter.excludes(chunk, &self.pool) {
             return Ok(None);
         }
-        // The newest file in these zones that uses the xorb tells best what the asker is about to send.
+        // The largest file in these zones that uses the xorb spares the asker most, should it be the same.
         let list = placeholders(2, zones.len());
         let sql = format!(
             "SELECT d.xorb, x.file, x.place

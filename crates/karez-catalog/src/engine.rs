@@ -27,6 +27,7 @@ use sqlx::{
 };
 
 use crate::CatalogError;
+use crate::error::is_broken_connection;
 use crate::quick::{Cell, FromCell, QuickReaders};
 use crate::readers::Readers;
 
@@ -164,7 +165,7 @@ impl Pool {
     pub(crate) async fn begin(&self) -> Result<Tx, CatalogError> {
         let inner = match self {
             Pool::Sqlite { write, .. } => Inner::Sqlite(write.begin_with("BEGIN IMMEDIATE").await?),
-            Pool::Postgres(pool) => Inner::Postgres(pool.begin().await?),
+            Pool::Postgres(pool) => Inner::Postgres(past_broken_connections(pool, || pool.begin()).await?),
         };
         Ok(Tx { inner, given_up: false })
     }
@@ -202,9 +203,26 @@ impl Pool {
                 Ok(rows.into_iter().map(Row::Sqlite).collect())
             }
             Pool::Postgres(pool) => {
-                let rows = sqlx::query_with(sql, postgres_arguments(args)?).fetch_all(pool).await?;
+                let arguments = postgres_arguments(args)?;
+                let fetch = || sqlx::query_with(sql.clone(), arguments.clone()).fetch_all(pool);
+                let rows = past_broken_connections(pool, fetch).await?;
                 Ok(rows.into_iter().map(Row::Postgres).collect())
             }
+        }
+    }
+}
+
+/// Tries something that changes nothing until it meets a living connection. After a restart of the
+/// server every idle connection is dead, and each is found out by using it.
+async fn past_broken_connections<T, F>(pool: &PgPool, mut attempt: impl FnMut() -> F) -> Result<T, sqlx::Error>
+where
+    F: Future<Output = Result<T, sqlx::Error>>,
+{
+    let mut left = pool.options().get_max_connections();
+    loop {
+        match attempt().await {
+            Err(error) if left > 0 && is_broken_connection(&error) => left -= 1,
+            outcome => return outcome,
         }
     }
 }

@@ -3,7 +3,7 @@
 /// Why the catalog could not answer.
 #[derive(Debug, thiserror::Error)]
 pub enum CatalogError {
-    /// Others held the database for too long; the same call may succeed a moment later.
+    /// Others held the database for too long, or it was away; the same call may succeed a moment later.
     #[error("the database is busy; try again in a moment")]
     Busy(#[source] sqlx::Error),
     /// The disk under the database is full.
@@ -54,6 +54,15 @@ impl CatalogError {
     }
 }
 
+/// Tells whether the error says that the connection is gone, and nothing about the statement.
+pub(crate) fn is_broken_connection(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_) => true,
+        sqlx::Error::Database(error) => matches!(error.code().as_deref(), Some("57P01" | "57P02")),
+        _ => false,
+    }
+}
+
 enum Failure {
     Busy,
     Retry,
@@ -62,7 +71,8 @@ enum Failure {
 }
 
 fn failure_of(error: &sqlx::Error) -> Failure {
-    if matches!(error, sqlx::Error::PoolTimedOut) {
+    // A connection that broke: the server restarts, or the network failed for a moment.
+    if matches!(error, sqlx::Error::PoolTimedOut | sqlx::Error::Io(_)) {
         return Failure::Busy;
     }
     let Some(code) = error.as_database_error().and_then(|error| error.code()) else {
@@ -70,9 +80,9 @@ fn failure_of(error: &sqlx::Error) -> Failure {
     };
     match code.as_ref() {
         // PostgreSQL: serialization_failure, deadlock_detected; lock_not_available,
-        // too_many_connections, cannot_connect_now; disk_full.
+        // too_many_connections, admin_shutdown, crash_shutdown, cannot_connect_now; disk_full.
         "40001" | "40P01" => Failure::Retry,
-        "55P03" | "53300" | "57P03" => Failure::Busy,
+        "55P03" | "53300" | "57P01" | "57P02" | "57P03" => Failure::Busy,
         "53100" => Failure::Full,
         // SQLite: extended codes carry the primary code in their low byte. 5 BUSY, 6 LOCKED, 13 FULL.
         code => match code.parse::<i64>().map(|code| code & 0xff) {

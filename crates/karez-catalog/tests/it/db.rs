@@ -76,7 +76,7 @@ impl Db {
             .unwrap();
         connection.close().await.unwrap();
         let mark = if server.contains('?') { '&' } else { '?' };
-        let url = format!("{server}{mark}options=-csearch_path%3D{name}");
+        let url = format!("{server}{mark}options=-csearch_path%3D{name}&application_name={name}");
         Db { catalog: Catalog::open(&url, NOW).await.unwrap(), url, place: Place::Schema { server, name } }
     }
 

@@ -3,7 +3,7 @@
 use karez_catalog::{Catalog, CatalogError, CommitOutcome, UploadRow};
 use karez_types::{Sha256, TokenRole, Visibility};
 
-use crate::db::{Db, NOW, cases, commit_to_main, main};
+use crate::db::{Db, NOW, block_on, cases, commit_to_main, main};
 
 cases!(
     uploads_end_once,
@@ -115,7 +115,7 @@ async fn rows_from_elsewhere_are_broken(db: &Db) {
 
 #[test]
 fn addresses_that_cannot_be_used_say_so() {
-    crate::db::block_on(async {
+    block_on(async {
         for url in ["", "karez.db", "mysql://x", "sqlite:/nowhere/at/all/karez.db"] {
             let error = Catalog::open(url, NOW).await.err().unwrap();
             assert!(matches!(error, CatalogError::Address(_)), "{url}: {error:?}");
@@ -127,7 +127,7 @@ fn addresses_that_cannot_be_used_say_so() {
 #[test]
 fn the_database_file_is_for_its_owner_only() {
     use std::os::unix::fs::PermissionsExt as _;
-    crate::db::block_on(async {
+    block_on(async {
         let folder = tempfile::tempdir().unwrap();
         let catalog = Catalog::open(&format!("sqlite:{}/k.db", folder.path().display()), NOW).await.unwrap();
         catalog.secret_get_or_create("signing", [1; 32]).await.unwrap();
@@ -136,4 +136,42 @@ fn the_database_file_is_for_its_owner_only() {
             assert_eq!(entry.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{:?}", entry.file_name());
         }
     });
+}
+
+#[test]
+fn a_restart_of_postgres_goes_unnoticed_between_requests() {
+    block_on(async {
+        let db = Db::postgres().await;
+        let amina = db.user("amina").await;
+        // Many connections are idle, and all of them end at once.
+        let ask = || async { db.catalog.account_by_id(amina.id).await.unwrap() };
+        tokio::join!(ask(), ask(), ask(), ask(), ask(), ask());
+        db.sql(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+             WHERE application_name = current_setting('application_name') AND pid <> pg_backend_pid()",
+        )
+        .await;
+        for _ in 0..10 {
+            assert!(db.catalog.account_by_id(amina.id).await.unwrap().is_some());
+        }
+        db.sql(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+             WHERE application_name = current_setting('application_name') AND pid <> pg_backend_pid()",
+        )
+        .await;
+        db.user("karim").await;
+        db.finish().await;
+    });
+}
+
+/// What the hub's futures need to run in a server.
+#[test]
+fn futures_can_move_between_threads() {
+    fn sendable<F: Send>(_: F) {}
+    fn check(catalog: &Catalog, write: &karez_catalog::CommitWrite) {
+        sendable(catalog.commit_apply(write, NOW));
+        sendable(catalog.token_lookup(&[0; 32]));
+        sendable(catalog.files_insert(&[], karez_types::Zone::PUBLIC, NOW));
+    }
+    let _ = check;
 }
