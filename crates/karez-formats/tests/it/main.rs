@@ -3,6 +3,7 @@
 mod attributes;
 mod generated;
 mod git_program;
+mod mutations;
 mod objects;
 mod xet_chunks;
 mod xet_golden;
