@@ -6,12 +6,12 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Command, Stdio};
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use futures::TryStreamExt;
 use karez_formats::xet::{XorbBuilder, chunk_hash};
-use karez_store::{Store, StoreLocation};
+use karez_store::{Store, StoreLocation, file_behind};
 use karez_types::{ByteRange, Entropy, SeededEntropy};
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncWriteExt, Interest};
 
 /// How often the xorb is sent in one measurement.
 const ROUNDS: u64 = 32;
@@ -74,7 +74,28 @@ async fn measure() {
                 connection.write_all(&bytes).await.unwrap();
             }
         }
-        report("store", before, whole.byte_count() * ROUNDS);
+        report("store, written", before, whole.byte_count() * ROUNDS);
+        drop(connection);
+        other.wait().unwrap();
+
+        let (connection, mut other) = connect();
+        connection.set_nonblocking(true).unwrap();
+        let connection = tokio::net::TcpStream::from_std(connection).unwrap();
+        let before = cpu_secs();
+        for _ in 0..ROUNDS {
+            let mut stream = store.xorb_stream(built.hash, whole);
+            while let Some(mut bytes) = stream.try_next().await.unwrap() {
+                while !bytes.is_empty() {
+                    connection.writable().await.unwrap();
+                    let behind = file_behind(&bytes).expect("a folder hands out windows");
+                    match connection.try_io(Interest::WRITABLE, || behind.send(&connection)) {
+                        Ok(sent) => bytes.advance(sent),
+                        Err(error) => assert_eq!(error.kind(), std::io::ErrorKind::WouldBlock),
+                    }
+                }
+            }
+        }
+        report("store, sent", before, whole.byte_count() * ROUNDS);
         drop(connection);
         other.wait().unwrap();
     }

@@ -39,6 +39,7 @@ use karez_formats::xet::XorbIndex;
 use karez_types::XorbHash;
 
 pub use error::StoreError;
+pub use folder::{FileBehind, file_behind};
 pub use location::{S3Location, StoreLocation};
 pub use name::UploadId;
 pub use parts::StagedPart;

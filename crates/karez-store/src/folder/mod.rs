@@ -25,6 +25,7 @@ use crate::StoreError;
 use crate::error::task_lost;
 use crate::pool::Pool;
 
+pub use mapped::{FileBehind, file_behind};
 pub(crate) use write::{Overwrite, StagedFile};
 
 /// Only the account that runs the node may look into the store.

@@ -147,3 +147,39 @@ async fn names_that_are_not_xorbs_are_passed_over() {
     let listed: Vec<_> = store.xorb_list().try_collect().await.unwrap();
     assert_eq!(listed, []);
 }
+
+#[tokio::test]
+async fn windows_know_the_file_behind_them() {
+    use futures::TryStreamExt;
+    use std::io::Read;
+    let root = tempfile::tempdir().unwrap();
+    // Longer than one window.
+    let built = sample::xorb(1, 90);
+    let store = open(root.path()).await;
+    store.xorb_put(built.hash, built.bytes.clone(), &built.index).await.unwrap();
+    let range = karez_types::ByteRange { start: 70_001, end: built.bytes.len() as u64 - 3 };
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut sender = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let receiver = std::thread::spawn(move || {
+        let mut received = Vec::new();
+        listener.accept().unwrap().0.read_to_end(&mut received).unwrap();
+        received
+    });
+    let mut stream = store.xorb_stream(built.hash, range);
+    let mut window_count = 0;
+    while let Some(bytes) = stream.try_next().await.unwrap() {
+        let mut rest = &bytes[..];
+        while !rest.is_empty() {
+            match karez_store::file_behind(rest) {
+                Some(behind) => rest = &rest[behind.send(&sender).unwrap()..],
+                // A short end is copied, not mapped.
+                None => rest = &rest[std::io::Write::write(&mut sender, rest).unwrap()..],
+            }
+        }
+        window_count += 1;
+    }
+    assert!(window_count > 1);
+    drop(sender);
+    assert!(receiver.join().unwrap() == built.bytes[70_001..built.bytes.len() - 3]);
+    assert!(karez_store::file_behind(&built.bytes).is_none(), "other memory has no file behind it");
+}
