@@ -2,8 +2,9 @@
 
 use karez_types::{AccountId, OrgRole, OwnerName, Timestamp, fold_name};
 
-use crate::engine::{Row, args, transact};
+use crate::engine::{args, transact};
 use crate::model::{Account, AccountCreated, AccountDeleted, AccountKind, AccountPatch, Membership, NewAccount};
+use crate::row::Row;
 use crate::{Catalog, CatalogError};
 
 const TABLE: &str = "account";
@@ -70,7 +71,7 @@ impl Catalog {
             Ok(inserted == 1)
         })?;
         let account = self.account_by_name(new.name.as_str()).await?;
-        let account = crate::engine::valid(TABLE, "an account vanished while it was created", account)?;
+        let account = crate::row::valid(TABLE, "an account vanished while it was created", account)?;
         Ok(if created { AccountCreated::Created(account) } else { AccountCreated::Taken(account) })
     }
 

@@ -3,10 +3,12 @@
 use karez_formats::git::GitKind;
 use karez_types::{GitOid, RefName, RepoId, Sha256, Timestamp};
 
-use crate::engine::{Tx, Value, args, rows_in_list, transact};
+use crate::engine::{Tx, args, transact};
 use crate::git::{objects_insert, ref_target, repo_lock};
+use crate::list::rows_in_list;
 use crate::model::{CommitContent, CommitOutcome, CommitWrite, NewPullRequest};
 use crate::repo::write_facts;
+use crate::value::Value;
 use crate::zone::files_join_zone;
 use crate::{Catalog, CatalogError};
 

@@ -11,8 +11,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use karez_types::{ChunkHash, FileHash, XorbHash, Zone};
 
-use crate::engine::{Engine, Pool, Value, args, placeholders};
+use crate::engine::{Engine, Pool, args};
+use crate::list::placeholders;
 use crate::model::DedupHit;
+use crate::value::Value;
 use crate::{Catalog, CatalogError};
 
 /// Keys that the filter holds at most, 16 bytes each. With one key per 64 MiB that is 128 TiB of

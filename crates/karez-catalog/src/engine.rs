@@ -2,8 +2,7 @@
 //!
 //! Everything above this file speaks of text, arguments and rows; everything below is sqlx. One SQL
 //! text serves both engines: `$1` placeholders, `ON CONFLICT`, `RETURNING` and row values are
-//! understood by both. Lists of any length are the exception, see [`rows_in_list`] and
-//! [`Tx::insert_rows`].
+//! understood by both. Lists of any length are the exception, see `list`.
 //!
 //! SQLite has one connection that writes and several that read (write-ahead log: readers never wait
 //! for the writer). A write transaction begins with `BEGIN IMMEDIATE`, so it waits at its start, up to
@@ -16,20 +15,17 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use karez_types::Timestamp;
-use sqlx::postgres::{PgArguments, PgConnectOptions, PgPoolOptions, PgRow};
-use sqlx::sqlite::{
-    SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow, SqliteSynchronous,
-};
-use sqlx::{
-    Arguments, AssertSqlSafe, ConnectOptions, PgPool, Postgres, Row as _, SqlSafeStr, SqlStr, Sqlite, SqlitePool,
-    Transaction,
-};
+use sqlx::postgres::{PgArguments, PgConnectOptions, PgPoolOptions};
+use sqlx::sqlite::{SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{AssertSqlSafe, ConnectOptions, PgPool, Postgres, SqlSafeStr, SqlStr, Sqlite, SqlitePool, Transaction};
 
 use crate::CatalogError;
 use crate::error::is_broken_connection;
-use crate::quick::{Cell, FromCell, QuickReaders};
+use crate::list::{INSERT_ROWS, insert_text};
+use crate::quick::QuickReaders;
 use crate::readers::Readers;
+use crate::row::Row;
+use crate::value::{Value, arguments};
 
 /// How long a writer waits for another one, and a caller for a connection.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -37,13 +33,6 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 const STATEMENTS_MAX: usize = 256;
 /// How often the loser of a deadlock runs again before its caller hears of it.
 pub(crate) const RETRIES_MAX: u32 = 8;
-/// Values per statement with a list. Longer lists take several statements: SQLite finds a named
-/// parameter by walking through all, so a statement's cost grows with the square of their number.
-const LIST_VALUES_MAX: usize = 128;
-/// Rows per inserting statement. Whole groups come first, the rest in these smaller ones, so that
-/// only four texts per table are ever prepared.
-const INSERT_ROWS: [usize; 4] = [64, 16, 4, 1];
-
 /// Which engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Engine {
@@ -71,7 +60,7 @@ enum Inner {
 
 /// Makes the list of arguments of a statement.
 macro_rules! args {
-    ($($value:expr),* $(,)?) => { &[$($crate::engine::Value::from($value)),*] };
+    ($($value:expr),* $(,)?) => { &[$($crate::value::Value::from($value)),*] };
 }
 pub(crate) use args;
 
@@ -196,14 +185,14 @@ impl Pool {
         Ok(self.quick_rows(sql, args).await?.into_iter().next())
     }
 
-    async fn run(&self, sql: SqlStr, args: &[Value<'_>]) -> Result<Vec<Row>, CatalogError> {
+    pub(crate) async fn run(&self, sql: SqlStr, args: &[Value<'_>]) -> Result<Vec<Row>, CatalogError> {
         match self {
             Pool::Sqlite { read, .. } => {
-                let rows = read.fetch_all(sql, sqlite_arguments(args)?).await?;
+                let rows = read.fetch_all(sql, arguments::<SqliteArguments>(args)?).await?;
                 Ok(rows.into_iter().map(Row::Sqlite).collect())
             }
             Pool::Postgres(pool) => {
-                let arguments = postgres_arguments(args)?;
+                let arguments = arguments::<PgArguments>(args)?;
                 let fetch = || sqlx::query_with(sql.clone(), arguments.clone()).fetch_all(pool);
                 let rows = past_broken_connections(pool, fetch).await?;
                 Ok(rows.into_iter().map(Row::Postgres).collect())
@@ -307,14 +296,14 @@ impl Tx {
         }
     }
 
-    async fn run(&mut self, sql: SqlStr, args: &[Value<'_>]) -> Result<Vec<Row>, CatalogError> {
+    pub(crate) async fn run(&mut self, sql: SqlStr, args: &[Value<'_>]) -> Result<Vec<Row>, CatalogError> {
         match &mut self.inner {
             Inner::Sqlite(tx) => {
-                let rows = sqlx::query_with(sql, sqlite_arguments(args)?).fetch_all(&mut **tx).await?;
+                let rows = sqlx::query_with(sql, arguments::<SqliteArguments>(args)?).fetch_all(&mut **tx).await?;
                 Ok(rows.into_iter().map(Row::Sqlite).collect())
             }
             Inner::Postgres(tx) => {
-                let rows = sqlx::query_with(sql, postgres_arguments(args)?).fetch_all(&mut **tx).await?;
+                let rows = sqlx::query_with(sql, arguments::<PgArguments>(args)?).fetch_all(&mut **tx).await?;
                 Ok(rows.into_iter().map(Row::Postgres).collect())
             }
         }
@@ -323,238 +312,11 @@ impl Tx {
     async fn change(&mut self, sql: SqlStr, args: &[Value<'_>]) -> Result<u64, CatalogError> {
         Ok(match &mut self.inner {
             Inner::Sqlite(tx) => {
-                sqlx::query_with(sql, sqlite_arguments(args)?).execute(&mut **tx).await?.rows_affected()
+                sqlx::query_with(sql, arguments::<SqliteArguments>(args)?).execute(&mut **tx).await?.rows_affected()
             }
             Inner::Postgres(tx) => {
-                sqlx::query_with(sql, postgres_arguments(args)?).execute(&mut **tx).await?.rows_affected()
+                sqlx::query_with(sql, arguments::<PgArguments>(args)?).execute(&mut **tx).await?.rows_affected()
             }
         })
     }
-}
-
-/// Writes `head VALUES (..), (..) tail`. SQLite gets plain `?`, which it numbers for nothing.
-fn insert_text(engine: Engine, head: &str, width: usize, tail: &str, rows: usize) -> String {
-    let mut sql = format!("{head} VALUES ");
-    for row in 0..rows {
-        sql.push_str(if row == 0 { "(" } else { ", (" });
-        for column in 0..width {
-            sql.push_str(if column == 0 { "" } else { ", " });
-            match engine {
-                Engine::Sqlite => sql.push('?'),
-                Engine::Postgres => sql.push_str(&format!("${}", row * width + column + 1)),
-            }
-        }
-        sql.push(')');
-    }
-    sql.push(' ');
-    sql.push_str(tail);
-    sql
-}
-
-/// Something that runs statements: the pool for reading, a transaction for both.
-pub(crate) trait Runner: Send {
-    fn run_rows(
-        &mut self,
-        sql: SqlStr,
-        args: &[Value<'_>],
-    ) -> impl Future<Output = Result<Vec<Row>, CatalogError>> + Send;
-}
-
-impl Runner for &Pool {
-    async fn run_rows(&mut self, sql: SqlStr, args: &[Value<'_>]) -> Result<Vec<Row>, CatalogError> {
-        self.run(sql, args).await
-    }
-}
-
-impl Runner for &mut Tx {
-    async fn run_rows(&mut self, sql: SqlStr, args: &[Value<'_>]) -> Result<Vec<Row>, CatalogError> {
-        self.run(sql, args).await
-    }
-}
-
-/// Runs a statement whose text has `{list}` where a list of values goes; its other arguments come
-/// first. Long lists take several statements, so order and limits apply to each group alone.
-pub(crate) async fn rows_in_list(
-    mut runner: impl Runner,
-    template: &'static str,
-    scalars: &[Value<'_>],
-    list: &[Value<'_>],
-) -> Result<Vec<Row>, CatalogError> {
-    let mut found = Vec::new();
-    for group in list.chunks(LIST_VALUES_MAX) {
-        // Few lengths, so few prepared statements: the last value fills the places that are left over.
-        let padded = [1, 4, 16, 64, LIST_VALUES_MAX].into_iter().find(|&size| size >= group.len());
-        let padded = padded.expect("a group is no longer than the largest size");
-        let last = *group.last().expect("chunks are not empty");
-        let mut args = Vec::with_capacity(scalars.len() + padded);
-        args.extend_from_slice(scalars);
-        args.extend_from_slice(group);
-        args.resize(scalars.len() + padded, last);
-        let sql = template.replace("{list}", &placeholders(scalars.len() + 1, padded));
-        found.append(&mut runner.run_rows(AssertSqlSafe(sql).into_sql_str(), &args).await?);
-    }
-    Ok(found)
-}
-
-/// Returns `$first, $first+1, ...`.
-pub(crate) fn placeholders(first: usize, count: usize) -> String {
-    let mut text = String::with_capacity(count * 5);
-    for number in first..first + count {
-        text.push_str(if number == first { "$" } else { ", $" });
-        text.push_str(&number.to_string());
-    }
-    text
-}
-
-// ---- arguments -------------------------------------------------------------------------------
-
-/// One argument of a statement.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Value<'a> {
-    Int(Option<i64>),
-    Text(Option<&'a str>),
-    Blob(Option<&'a [u8]>),
-}
-
-fn sqlite_arguments(values: &[Value<'_>]) -> Result<SqliteArguments, CatalogError> {
-    arguments::<SqliteArguments>(values)
-}
-
-fn postgres_arguments(values: &[Value<'_>]) -> Result<PgArguments, CatalogError> {
-    arguments::<PgArguments>(values)
-}
-
-/// PostgreSQL cannot hold NUL in text. Names and paths never have it; free text gets the sign for an
-/// unreadable character instead, on both engines, so that it is neither an error nor found again.
-fn arguments<A: Arguments>(values: &[Value<'_>]) -> Result<A, CatalogError>
-where
-    for<'t> Option<i64>: sqlx::Encode<'t, A::Database> + sqlx::Type<A::Database>,
-    for<'t> Option<&'t str>: sqlx::Encode<'t, A::Database> + sqlx::Type<A::Database>,
-    for<'t> Option<String>: sqlx::Encode<'t, A::Database> + sqlx::Type<A::Database>,
-    for<'t> Option<&'t [u8]>: sqlx::Encode<'t, A::Database> + sqlx::Type<A::Database>,
-{
-    let mut arguments = A::default();
-    arguments.reserve(values.len(), 0);
-    for value in values {
-        let added = match *value {
-            Value::Int(number) => arguments.add(number),
-            Value::Text(Some(text)) if text.contains('\0') => arguments.add(Some(text.replace('\0', "\u{FFFD}"))),
-            Value::Text(text) => arguments.add(text),
-            Value::Blob(bytes) => arguments.add(bytes),
-        };
-        added.map_err(|error| CatalogError::Database(sqlx::Error::Encode(error)))?;
-    }
-    Ok(arguments)
-}
-
-macro_rules! value_from {
-    ($($type:ty, |$value:ident| $to:expr;)+) => { $(
-        impl<'a> From<$type> for Value<'a> {
-            fn from($value: $type) -> Value<'a> { $to }
-        }
-    )+ };
-}
-
-value_from! {
-    i64, |number| Value::Int(Some(number));
-    u32, |number| Value::Int(Some(i64::from(number)));
-    // Lengths and counts; nothing that is counted here comes near 2^63.
-    u64, |number| Value::Int(Some(i64::try_from(number).unwrap_or(i64::MAX)));
-    Option<i64>, |number| Value::Int(number);
-    Option<u64>, |number| Value::Int(number.map(|number| i64::try_from(number).unwrap_or(i64::MAX)));
-    bool, |yes| Value::Int(Some(i64::from(yes)));
-    Option<bool>, |yes| Value::Int(yes.map(i64::from));
-    Timestamp, |moment| Value::Int(Some(moment.0));
-    Option<Timestamp>, |moment| Value::Int(moment.map(|moment| moment.0));
-    karez_types::AccountId, |id| Value::Int(Some(id.0));
-    karez_types::RepoId, |id| Value::Int(Some(id.0));
-    karez_types::TokenId, |id| Value::Int(Some(id.0));
-    karez_types::Zone, |zone| Value::Int(Some(zone.0));
-    &'a str, |text| Value::Text(Some(text));
-    &'a String, |text| Value::Text(Some(text));
-    Option<&'a str>, |text| Value::Text(text);
-    &'a karez_types::OwnerName, |name| Value::Text(Some(name.as_str()));
-    &'a karez_types::RepoName, |name| Value::Text(Some(name.as_str()));
-    &'a karez_types::RefName, |name| Value::Text(Some(name.as_str()));
-    &'a [u8], |bytes| Value::Blob(Some(bytes));
-    &'a [u8; 32], |bytes| Value::Blob(Some(bytes));
-    &'a Vec<u8>, |bytes| Value::Blob(Some(bytes));
-    &'a karez_types::GitOid, |hash| Value::Blob(Some(hash.as_bytes()));
-    &'a karez_types::Sha256, |hash| Value::Blob(Some(hash.as_bytes()));
-    Option<&'a karez_types::Sha256>, |hash| Value::Blob(hash.map(|hash| hash.as_bytes().as_slice()));
-    &'a karez_types::ChunkHash, |hash| Value::Blob(Some(hash.as_bytes()));
-    &'a karez_types::XorbHash, |hash| Value::Blob(Some(hash.as_bytes()));
-    &'a karez_types::FileHash, |hash| Value::Blob(Some(hash.as_bytes()));
-}
-
-// ---- rows ------------------------------------------------------------------------------------
-
-/// One row of an answer; columns are read by position.
-pub(crate) enum Row {
-    Sqlite(SqliteRow),
-    Postgres(PgRow),
-    Quick(Vec<Cell>),
-}
-
-macro_rules! column_getter {
-    ($name:ident, $type:ty) => {
-        pub(crate) fn $name(&self, column: usize) -> Result<$type, CatalogError> {
-            match self {
-                Row::Sqlite(row) => row.try_get(column).map_err(CatalogError::Database),
-                Row::Postgres(row) => row.try_get(column).map_err(CatalogError::Database),
-                Row::Quick(cells) => {
-                    let value = cells.get(column).and_then(<$type>::from_cell);
-                    valid("of a request", "a value of another type", value)
-                }
-            }
-        }
-    };
-}
-
-impl Row {
-    column_getter!(int, i64);
-    column_getter!(opt_int, Option<i64>);
-    column_getter!(text, String);
-    column_getter!(opt_text, Option<String>);
-    column_getter!(blob, Vec<u8>);
-    column_getter!(opt_blob, Option<Vec<u8>>);
-
-    pub(crate) fn flag(&self, column: usize) -> Result<bool, CatalogError> {
-        Ok(self.int(column)? != 0)
-    }
-
-    pub(crate) fn moment(&self, column: usize) -> Result<Timestamp, CatalogError> {
-        Ok(Timestamp(self.int(column)?))
-    }
-
-    /// Reads a length or count, which is never negative.
-    pub(crate) fn count(&self, table: &'static str, column: usize) -> Result<u64, CatalogError> {
-        valid(table, "a negative length", u64::try_from(self.int(column)?).ok())
-    }
-
-    /// Reads a hash, an id or a word with the function that checks it.
-    pub(crate) fn hash<T>(
-        &self,
-        table: &'static str,
-        column: usize,
-        from: impl FnOnce(&[u8]) -> Option<T>,
-    ) -> Result<T, CatalogError> {
-        valid(table, "a hash of the wrong length", from(&self.blob(column)?))
-    }
-
-    /// Reads a text with the function that checks it.
-    pub(crate) fn word<T>(
-        &self,
-        table: &'static str,
-        column: usize,
-        from: impl FnOnce(&str) -> Option<T>,
-    ) -> Result<T, CatalogError> {
-        let text = self.text(column)?;
-        from(&text).ok_or_else(|| CatalogError::Broken { table, what: format!("unknown word {text:?}") })
-    }
-}
-
-/// Returns the value, or says that the row is broken.
-pub(crate) fn valid<T>(table: &'static str, what: &str, value: Option<T>) -> Result<T, CatalogError> {
-    value.ok_or_else(|| CatalogError::Broken { table, what: what.to_owned() })
 }

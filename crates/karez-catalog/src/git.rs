@@ -4,8 +4,11 @@ use karez_formats::git::GitKind;
 use karez_formats::lfs::LfsPointer;
 use karez_types::{GitOid, RefName, RepoId, Sha256, Timestamp};
 
-use crate::engine::{Row, Tx, Value, args, rows_in_list, transact, valid};
+use crate::engine::{Tx, args, transact};
+use crate::list::rows_in_list;
 use crate::model::{GitObject, NewObject, ObjectStat, RefOutcome};
+use crate::row::{Row, valid};
+use crate::value::Value;
 use crate::{Catalog, CatalogError};
 
 const TABLE: &str = "git_object";

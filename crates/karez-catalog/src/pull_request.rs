@@ -2,8 +2,9 @@
 
 use karez_types::RepoId;
 
-use crate::engine::{Row, args, transact};
+use crate::engine::{args, transact};
 use crate::model::PullRequest;
+use crate::row::Row;
 use crate::{Catalog, CatalogError};
 
 const TABLE: &str = "pull_request";

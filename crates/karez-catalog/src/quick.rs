@@ -12,7 +12,8 @@ use std::sync::{Mutex, PoisonError};
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, OpenFlags};
 
-use crate::engine::{Row, Value};
+use crate::row::Row;
+use crate::value::Value;
 
 /// Connections for queries that never wait: as many as threads ask at the same moment.
 pub(crate) struct QuickReaders {

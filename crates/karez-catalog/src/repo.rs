@@ -5,11 +5,14 @@ use karez_types::{
 };
 
 use crate::commit::{CommitPlan, write_commit};
-use crate::engine::{Row, Tx, Value, args, rows_in_list, transact, valid};
+use crate::engine::{Tx, args, transact};
+use crate::list::rows_in_list;
 use crate::model::{
     AccountKind, CommitContent, CommitOutcome, Found, NewRepo, Owner, Repo, RepoCreated, RepoFacts, RepoMoved,
     RepoPatch,
 };
+use crate::row::{Row, valid};
+use crate::value::Value;
 use crate::zone::repo_files_join_zone;
 use crate::{Catalog, CatalogError};
 

@@ -3,9 +3,11 @@
 use karez_types::{RepoKind, fold_name};
 use sqlx::AssertSqlSafe;
 
-use crate::engine::{Value, args, placeholders};
+use crate::engine::args;
+use crate::list::placeholders;
 use crate::model::{Direction, Repo, RepoQuery, RepoSort, Viewer};
 use crate::repo::{repo_at, select_repo};
+use crate::value::Value;
 use crate::{Catalog, CatalogError};
 
 /// Words of one search that are looked for; more are passed over.

@@ -1,6 +1,7 @@
 //! Keys of the node, shared by all processes that use the database.
 
-use crate::engine::{args, transact, valid};
+use crate::engine::{args, transact};
+use crate::row::valid;
 use crate::{Catalog, CatalogError};
 
 impl Catalog {

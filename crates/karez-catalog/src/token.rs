@@ -3,8 +3,9 @@
 use karez_types::{AccountId, Timestamp, TokenId, TokenRole};
 
 use crate::account::{ACCOUNT_COLUMNS, account_at, account_columns, membership_at};
-use crate::engine::{Row, args, transact, valid};
+use crate::engine::{args, transact};
 use crate::model::{TokenBrief, TokenRow};
+use crate::row::{Row, valid};
 use crate::{Catalog, CatalogError};
 
 const TABLE: &str = "token";

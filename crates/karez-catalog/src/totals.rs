@@ -2,7 +2,8 @@
 
 use karez_types::{AccountId, RepoId, RepoKind, Visibility};
 
-use crate::engine::{Row, args};
+use crate::engine::args;
+use crate::row::Row;
 use crate::{Catalog, CatalogError};
 
 impl Catalog {

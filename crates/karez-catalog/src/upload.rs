@@ -2,8 +2,9 @@
 
 use karez_types::{AccountId, RepoId, Sha256, Timestamp};
 
-use crate::engine::{Row, args, transact};
+use crate::engine::{args, transact};
 use crate::model::UploadRow;
+use crate::row::Row;
 use crate::{Catalog, CatalogError};
 
 const TABLE: &str = "upload";

@@ -5,8 +5,11 @@ use std::collections::HashSet;
 use karez_formats::xet::{Term, decode_terms, encode_terms};
 use karez_types::{ChunkHash, FileHash, RepoId, Sha256, Timestamp, XorbHash, Zone};
 
-use crate::engine::{Row, Tx, Value, args, rows_in_list, transact, valid};
+use crate::engine::{Tx, args, transact};
+use crate::list::rows_in_list;
 use crate::model::{FileBrief, FileRow, NewFile, XorbRow};
+use crate::row::{Row, valid};
+use crate::value::Value;
 use crate::{Catalog, CatalogError};
 
 const TABLE: &str = "xet_file";
@@ -79,13 +82,14 @@ impl Catalog {
         ordered.sort_unstable_by_key(|file| (file.row.sha256, file.row.hash));
         ordered.dedup_by_key(|file| (file.row.sha256, file.row.hash));
         let keys = dedup_keys(&ordered);
+        // Before they are stored: a filter that knows too much costs a query, one that knows too little lies.
+        self.dedup_filter.add(keys.iter().map(|(chunk, _)| chunk));
         transact!(self, |tx| {
             write_files(tx, &ordered, zone, now).await?;
             let values: Vec<Value> = keys.iter().flat_map(|(chunk, xorb)| [chunk.into(), xorb.into()]).collect();
             tx.insert_rows("INSERT INTO dedup_chunk (chunk, xorb)", 2, "ON CONFLICT DO NOTHING", &values).await?;
             Ok(())
         })?;
-        self.dedup_filter.add(keys.iter().map(|(chunk, _)| chunk));
         Ok(())
     }
 

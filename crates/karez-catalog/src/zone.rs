@@ -5,7 +5,9 @@
 
 use karez_types::{RepoId, Sha256, XorbHash, Zone};
 
-use crate::engine::{Tx, Value, args, rows_in_list, transact};
+use crate::engine::{Tx, args, transact};
+use crate::list::rows_in_list;
+use crate::value::Value;
 use crate::{Catalog, CatalogError};
 
 impl Catalog {

@@ -1,0 +1,13 @@
+//! What the catalog takes and gives: plain values, no SQL, no engine.
+
+mod account;
+mod file;
+mod git;
+mod repo;
+mod scan;
+
+pub use account::*;
+pub use file::*;
+pub use git::*;
+pub use repo::*;
+pub use scan::*;
