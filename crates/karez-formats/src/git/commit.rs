@@ -80,10 +80,13 @@ impl Signature {
     }
 }
 
+/// Name and value of a header.
+type Header<'a> = (&'a str, Vec<u8>);
+
 /// Splits the headers of a commit or tag from its message; continuation lines are joined.
-pub(super) fn split_headers(kind: GitKind, content: &[u8]) -> Result<(Vec<(&str, Vec<u8>)>, &[u8]), GitError> {
+pub(super) fn split_headers(kind: GitKind, content: &[u8]) -> Result<(Vec<Header<'_>>, &[u8]), GitError> {
     let malformed = |what| GitError::malformed(kind, what);
-    let mut headers: Vec<(&str, Vec<u8>)> = Vec::new();
+    let mut headers: Vec<Header<'_>> = Vec::new();
     let mut rest = content;
     loop {
         let Some(end) = rest.iter().position(|&byte| byte == b'\n') else {
