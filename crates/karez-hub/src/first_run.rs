@@ -12,7 +12,8 @@ const FIRST_TOKEN_NAME: &str = "first-run";
 impl Hub {
     /// Creates the first administrator of an empty node and returns a token that may write, or
     /// `None` when the node has accounts already. Of several processes that start at once, one
-    /// gets the token.
+    /// gets the token. After a crash between account and token, the operator makes a token with
+    /// `karez token create`.
     ///
     /// # Errors
     /// When the catalog does not answer.

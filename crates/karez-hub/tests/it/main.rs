@@ -1,6 +1,8 @@
 //! The hub, through a whole node with a store in memory.
 
+mod bytes;
 mod commits;
+mod first_run;
 mod git_ids;
 mod reads;
 mod refs;
