@@ -20,7 +20,8 @@ pub struct CommitBody {
     /// Rest of the message; may be empty.
     pub description: String,
     /// The commit that the caller builds on, when it says so.
-    pub parent: Option<GitOid>,
+    /// As the first 5 to 40 hexadecimal digits of its id, in lower case.
+    pub parent: Option<String>,
     /// What to do, in order.
     pub operations: Vec<Operation>,
 }
@@ -90,7 +91,7 @@ pub enum CommitProblem {
     #[error("a commit has one `header` line; take this one out")]
     SecondHeader,
     /// `parentCommit` is not a commit id.
-    #[error("`parentCommit` must be the 40 hexadecimal digits of a commit")]
+    #[error("`parentCommit` must be the id of a commit: 40 hexadecimal digits, or its first 5 at least")]
     Parent,
     /// A path that a repository cannot hold.
     #[error("`path`: {0}")]
@@ -174,7 +175,7 @@ pub struct CommitParser {
 struct Header {
     summary: String,
     description: String,
-    parent: Option<GitOid>,
+    parent: Option<String>,
 }
 
 impl CommitParser {
@@ -284,6 +285,12 @@ impl CommitParser {
     }
 }
 
+/// Checks the digits of a commit id; clients may abbreviate (`REGEX_COMMIT_OID` of huggingface_hub).
+fn parent_digits(digits: &str) -> Result<String, CommitProblem> {
+    let is_id = (5..=GitOid::LEN * 2).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if is_id { Ok(digits.to_ascii_lowercase()) } else { Err(CommitProblem::Parent) }
+}
+
 /// Returns what serde says without its `at line 1 column n`, which would contradict our line.
 fn shown_json_error(error: &serde_json::Error) -> String {
     let text = error.to_string();
@@ -330,7 +337,7 @@ impl<'a> Fields<'a> {
     fn header(self) -> Result<Header, CommitProblem> {
         let summary = self.summary.ok_or(CommitProblem::Missing { key: "header", field: "summary" })?;
         let parent = match self.parent_commit {
-            Some(Text(digits)) if !digits.is_empty() => Some(digits.parse().map_err(|_| CommitProblem::Parent)?),
+            Some(Text(digits)) if !digits.is_empty() => Some(parent_digits(&digits)?),
             _ => None,
         };
         let description = self.description.map_or_else(String::new, |text| text.0.into_owned());

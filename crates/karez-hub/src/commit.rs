@@ -8,6 +8,7 @@
 //! Nothing is visible before that transaction; a crash before it leaves chunks that nobody names.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use karez_catalog::{CommitContent, CommitOutcome, CommitWrite, FileBrief, NewObject, NewPullRequest, Repo};
@@ -15,7 +16,10 @@ use karez_formats::attributes::{Attributes, lfs_line};
 use karez_formats::commit_ndjson::{CommitBodyError, CommitParser, CommitProblem, Operation};
 use karez_formats::git::{Commit, GitKind, encode_commit, object_id};
 use karez_formats::lfs::LfsPointer;
-use karez_types::{AccountId, GitOid, OwnerName, RefName, RepoAddress, RepoPath, Revision, Sha256, Visibility, Zone};
+use karez_types::{
+    AccountId, GitOid, OwnerName, RefName, RepoAddress, RepoId, RepoPath, Revision, Sha256, Visibility, Zone,
+};
+use tokio::sync::{Mutex, MutexGuard, OwnedSemaphorePermit, Semaphore};
 
 use crate::commit_tree::{TreeEditor, add_object};
 use crate::first_commit::signature_of;
@@ -34,6 +38,7 @@ pub struct CommitDraft {
     attributes: Attributes,
     parser: CommitParser,
     changes: Vec<Change>,
+    _room: OwnedSemaphorePermit,
 }
 
 /// A commit made.
@@ -66,7 +71,7 @@ enum Step {
 struct Plan {
     summary: String,
     description: String,
-    parent: Option<GitOid>,
+    parent: Option<String>,
     steps: Vec<Step>,
     files: Vec<Sha256>,
 }
@@ -103,7 +108,8 @@ impl From<CommitBodyError> for HubError {
 }
 
 impl Hub {
-    /// Begins a commit to a branch, or one that opens a pull request from it.
+    /// Begins a commit to a branch, or one that opens a pull request from it. `body_bytes` is the
+    /// announced length of the body; many large ones at once wait here for memory.
     ///
     /// # Errors
     /// As [`Hub::repo_open`] for writing; [`HubError::RevisionMissing`] when there is no such branch.
@@ -113,6 +119,7 @@ impl Hub {
         address: &RepoAddress,
         revision: &Revision,
         opens_pull_request: bool,
+        body_bytes: Option<u64>,
     ) -> HubResult<CommitDraft> {
         // Opening a pull request also takes the right to write: the bytes that come with it join the
         // owner's zone, and "already stored" there must not answer strangers.
@@ -121,6 +128,7 @@ impl Hub {
         let missing = || HubError::RevisionMissing { revision: revision.to_string() };
         let tip = self.catalog.ref_get(repo.id, &branch).await?.ok_or_else(missing)?;
         let attributes = self.attributes_of(tip).await?;
+        let body_bytes = body_bytes.unwrap_or(self.limits.commit_body_bytes_max);
         Ok(CommitDraft {
             author: actor.author(&repo).clone(),
             author_id: actor.user().map_or(repo.owner.id, |user| user.account.id),
@@ -130,6 +138,7 @@ impl Hub {
             attributes,
             parser: CommitParser::new(&self.limits),
             changes: Vec::new(),
+            _room: self.commit_turns.room(body_bytes).await,
         })
     }
 
@@ -240,7 +249,7 @@ impl Hub {
         let blob_count = objects.len();
         for _ in 0..ATTEMPTS_MAX {
             objects.truncate(blob_count);
-            let base = self.base_find(draft, plan.parent).await?;
+            let base = self.base_find(draft, plan.parent.as_deref()).await?;
             let base_tree = self.commit_read(base).await?.tree;
             let tree = self.steps_apply(base_tree, base, &plan.steps, &mut objects).await?;
             if tree == base_tree && !draft.opens_pull_request {
@@ -271,17 +280,15 @@ impl Hub {
     }
 
     /// Returns the commit that the new one follows.
-    async fn base_find(&self, draft: &CommitDraft, parent: Option<GitOid>) -> HubResult<GitOid> {
+    async fn base_find(&self, draft: &CommitDraft, parent: Option<&str>) -> HubResult<GitOid> {
         let repo = &draft.repo;
-        if let Some(parent) = parent.filter(|_| draft.opens_pull_request) {
+        if let Some(digits) = parent.filter(|_| draft.opens_pull_request) {
             // A pull request may start from any commit of the repository.
-            let missing = || HubError::RevisionMissing { revision: parent.to_string() };
-            return self.is_own_commit(repo, parent).await?.then_some(parent).ok_or_else(missing);
+            let missing = || HubError::RevisionMissing { revision: digits.to_owned() };
+            return self.id_find(repo, digits).await?.ok_or_else(missing);
         }
-        let tip = self.catalog.ref_get(repo.id, &draft.branch).await?;
-        match (tip, parent) {
-            (Some(tip), None) => Ok(tip),
-            (Some(tip), Some(parent)) if tip == parent => Ok(tip),
+        match self.catalog.ref_get(repo.id, &draft.branch).await? {
+            Some(tip) if parent.is_none_or(|digits| tip.to_string().starts_with(digits)) => Ok(tip),
             _ => Err(HubError::BranchMoved),
         }
     }
@@ -440,19 +447,34 @@ fn settle_large(
     }
 }
 
-/// Keeps the order of commits within one process.
-pub(crate) struct CommitTurns([tokio::sync::Mutex<()>; 64]);
+/// Small files of all commits that are arriving, in KiB: they stay in memory until the transaction.
+const ARRIVING_KIB_MAX: u32 = 256 << 10;
+
+/// Keeps the order of commits within one process, and their memory in bounds.
+pub(crate) struct CommitTurns {
+    turns: [Mutex<()>; 64],
+    arriving_kib: Arc<Semaphore>,
+}
 
 impl Default for CommitTurns {
     fn default() -> CommitTurns {
-        CommitTurns(std::array::from_fn(|_| tokio::sync::Mutex::default()))
+        let arriving_kib = Arc::new(Semaphore::new(ARRIVING_KIB_MAX as usize));
+        CommitTurns { turns: std::array::from_fn(|_| Mutex::default()), arriving_kib }
     }
 }
 
 impl CommitTurns {
     /// Waits until no other commit to this repository is being made here.
-    async fn turn(&self, repo: karez_types::RepoId) -> tokio::sync::MutexGuard<'_, ()> {
+    async fn turn(&self, repo: RepoId) -> MutexGuard<'_, ()> {
         let place = usize::try_from(repo.0.rem_euclid(64)).unwrap_or(0);
-        self.0[place].lock().await
+        self.turns[place].lock().await
+    }
+
+    /// Waits until there is room for a body of this length. All of it is taken at once: commits that
+    /// each held a part and waited for the rest would wait for one another.
+    async fn room(&self, body_bytes: u64) -> OwnedSemaphorePermit {
+        let kib = u32::try_from(body_bytes.div_ceil(1024)).unwrap_or(u32::MAX).min(ARRIVING_KIB_MAX);
+        let room = Arc::clone(&self.arriving_kib).acquire_many_owned(kib).await;
+        room.expect("the semaphore is never closed")
     }
 }

@@ -48,17 +48,15 @@ impl Hub {
         if matches!(text, "main" | "HEAD" | "refs/heads/main") && repo.head.is_some() {
             return Ok(repo.head);
         }
-        if let Some(commit) = full_id(text) {
-            // The catalog knows annotated tags by id as well.
-            let is_own = self.is_own_commit(repo, commit).await?;
-            return if is_own { self.peel(commit).await.map(Some) } else { Ok(None) };
+        if text.parse::<GitOid>().is_ok() {
+            return self.id_find(repo, text).await;
         }
         for name in ref_names(text) {
             if let Some(target) = self.catalog.ref_get(repo.id, &name).await? {
                 return self.peel(target).await.map(Some);
             }
         }
-        self.short_id_find(repo, text).await
+        self.id_find(repo, text).await
     }
 
     /// Tells whether a commit belongs to a repository.
@@ -75,7 +73,12 @@ impl Hub {
     }
 
     /// Finds the one commit of the repository whose id begins with these digits.
-    async fn short_id_find(&self, repo: &Repo, text: &str) -> HubResult<Option<GitOid>> {
+    pub(crate) async fn id_find(&self, repo: &Repo, text: &str) -> HubResult<Option<GitOid>> {
+        if let Ok(oid) = text.parse() {
+            // The catalog knows annotated tags by id as well.
+            let is_own = self.is_own_commit(repo, oid).await?;
+            return if is_own { self.peel(oid).await.map(Some) } else { Ok(None) };
+        }
         let is_hex = text.bytes().all(|byte| byte.is_ascii_hexdigit());
         if !is_hex || !(SHORT_ID_DIGITS_MIN..GitOid::LEN * 2).contains(&text.len()) {
             return Ok(None);
@@ -105,10 +108,6 @@ impl Hub {
         }
         Err(HubError::Damaged(format!("git object {oid}: a ref must lead to a commit")))
     }
-}
-
-fn full_id(text: &str) -> Option<GitOid> {
-    text.parse().ok()
 }
 
 /// Returns the refs that a text may mean, likeliest first.

@@ -64,7 +64,11 @@ async fn the_parent_decides_who_wins() {
     };
     let late = post("", line(&first["commitOid"])).await.expect(412);
     assert!(late.text().contains("The branch was updated since you opened this page"));
-    let pull = post("?create_pr=1", line(&first["commitOid"])).await.expect(200).json();
+    let short = json!(&first["commitOid"].as_str().unwrap()[..7]);
+    post("", line(&short)).await.expect(412);
+    post("", line(&json!("xyz"))).await.expect(400);
+    post("?create_pr=1", line(&json!("0000000"))).await.expect(404);
+    let pull = post("?create_pr=1", line(&short)).await.expect(200).json();
     assert!(pull["pullRequestUrl"].as_str().unwrap().ends_with("/discussions/1"));
     assert_eq!(paths(&node, "refs%2Fpr%2F1").await, [".gitattributes", "a", "c"]);
     // More commits go to the same pull request.

@@ -1,6 +1,7 @@
 //! The route that takes commits.
 
 use axum::extract::{Request, State};
+use axum::http::header::CONTENT_LENGTH;
 use futures::StreamExt;
 use serde_json::{Value, json};
 
@@ -31,7 +32,9 @@ async fn commit_create(
     request: Request,
 ) -> ApiResult<axum::Json<Value>> {
     let opens_pull_request = says_yes(&query, "create_pr");
-    let mut draft = state.hub.commit_begin(&caller, &address, &params.revision()?, opens_pull_request).await?;
+    let announced = request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+    let revision = params.revision()?;
+    let mut draft = state.hub.commit_begin(&caller, &address, &revision, opens_pull_request, announced).await?;
     let mut body = request.into_body().into_data_stream();
     while let Some(piece) = body.next().await {
         let piece = piece.map_err(|error| ApiError(broken_body(&error)))?;
