@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 mod admin;
+mod chores;
 mod cli;
 mod config;
 mod data_folder;
