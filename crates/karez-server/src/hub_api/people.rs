@@ -175,7 +175,7 @@ async fn own_repos(
 ) -> ApiResult<Response> {
     let cursor = values_of(&query, "cursor").pop();
     let page = state.hub.owned_repos(&caller, None, cursor.as_deref()).await?;
-    Ok(owned_json(&page, &base, uri.path()))
+    Ok(owned_json(&page, cursor.is_none(), &base, uri.path()))
 }
 
 async fn org_repos(
@@ -188,10 +188,14 @@ async fn org_repos(
 ) -> ApiResult<Response> {
     let cursor = values_of(&query, "cursor").pop();
     let page = state.hub.owned_repos(&caller, Some(params.text("org")), cursor.as_deref()).await?;
-    Ok(owned_json(&page, &base, uri.path()))
+    Ok(owned_json(&page, cursor.is_none(), &base, uri.path()))
 }
 
-fn owned_json(page: &OwnedPage, base: &str, path: &str) -> Response {
+/// Shares of the whole are told only when one page holds the whole.
+fn owned_json(page: &OwnedPage, is_first: bool, base: &str, path: &str) -> Response {
+    let total: u64 = page.items.iter().map(|item| item.stored_bytes).sum();
+    let is_whole = is_first && page.next.is_none() && total > 0;
+    let percent = |bytes: u64| is_whole.then(|| bytes as f64 * 100.0 / total as f64);
     let body: Vec<Value> = page
         .items
         .iter()
@@ -202,6 +206,7 @@ fn owned_json(page: &OwnedPage, base: &str, path: &str) -> Response {
                 "updatedAt": item.repo.modified,
                 "visibility": item.repo.visibility.as_str(),
                 "storage": item.stored_bytes,
+                "storagePercent": percent(item.stored_bytes),
             })
         })
         .collect();

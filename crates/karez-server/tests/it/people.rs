@@ -53,8 +53,11 @@ async fn owned_repositories_are_listed_with_their_weight() {
     assert_eq!(own.as_array().unwrap().len(), 2);
     assert_eq!(
         own[0],
-        json!({ "id": "alice/m", "type": "model", "visibility": "private", "storage": 0, "updatedAt": "2026-11-01T00:00:00.000Z" })
+        json!({ "id": "alice/m", "type": "model", "visibility": "private", "storage": 0, "storagePercent": null, "updatedAt": "2026-11-01T00:00:00.000Z" })
     );
+    node.client("alice").commit("models/alice/m", "main", &[("big.bin", &[7; 3 << 20])]).await.expect(200);
+    let own = node.client("alice").get("/api/settings/repositories").await.expect(200).json();
+    assert_eq!((&own[0]["storage"], &own[0]["storagePercent"]), (&json!(3 << 20), &json!(100.0)));
     let of_org = "/api/organizations/acme/settings/repositories";
     assert_eq!(node.client("erin").get(of_org).await.expect(200).json()[0]["id"], "acme/m");
     node.client("bob").get(of_org).await.expect(403);

@@ -262,3 +262,21 @@ async fn safetensors_headers_are_read_on_the_node() {
     let absent = node.anonymous().get("/api/models/alice/m/safetensors-metadata/none.safetensors").await.expect(404);
     assert_eq!(absent.header("x-error-code"), "EntryNotFound");
 }
+
+#[tokio::test]
+async fn pull_requests_are_listed_as_discussions() {
+    let node = TestNode::start().await;
+    let alice = node.client("alice");
+    alice.repo_create("model", "alice/m", "public").await;
+    let list = "/api/models/alice/m/discussions";
+    let none = node.anonymous().get(list).await.expect(200).json();
+    assert_eq!(none, json!({ "discussions": [], "count": 0, "start": 0 }));
+    alice.commit("models/alice/m", "main?create_pr=1", &[("a.txt", b"a")]).await.expect(200);
+    let one = node.anonymous().get(&format!("{list}?p=0&type=pull_request")).await.expect(200).json();
+    assert_eq!(one["count"], 1);
+    let first = &one["discussions"][0];
+    assert_eq!((&first["num"], &first["status"], &first["isPullRequest"]), (&json!(1), &json!("open"), &json!(true)));
+    assert_eq!((&first["author"]["name"], &first["repo"]["name"]), (&json!("alice"), &json!("alice/m")));
+    assert_eq!(node.anonymous().get(&format!("{list}?p=7")).await.expect(200).json()["discussions"], json!([]));
+    assert_eq!(node.anonymous().get(&format!("{list}?type=discussion")).await.expect(200).json()["count"], 0);
+}
