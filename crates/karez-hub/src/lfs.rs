@@ -256,16 +256,11 @@ impl Hub {
         sealed: &str,
         body: impl Stream<Item = HubResult<Bytes>> + Send,
     ) -> HubResult<FileBrief> {
-        let mut body = std::pin::pin!(body);
-        let outcome = match Ticket::open(self, sealed) {
-            Ok(ticket) if ticket.upload.is_empty() => {
-                self.ingest(ticket.owner, ticket.object.expected(), body.as_mut()).await
-            }
-            Ok(_) => Err(HubError::Invalid("this address takes parts; send each to its own address".to_owned())),
-            Err(error) => Err(error),
-        };
-        while let Some(Ok(_)) = body.next().await {}
-        outcome
+        let ticket = Ticket::open(self, sealed)?;
+        if !ticket.upload.is_empty() {
+            return Err(HubError::Invalid("this address takes parts; send each to its own address".to_owned()));
+        }
+        self.ingest(ticket.owner, ticket.object.expected(), body).await
     }
 
     /// Takes one part of an object. Returns its ETag, which the completion must repeat.
@@ -280,17 +275,6 @@ impl Hub {
         body: impl Stream<Item = HubResult<Bytes>> + Send,
     ) -> HubResult<String> {
         let mut body = std::pin::pin!(body);
-        let outcome = self.lfs_part_receive(sealed, part, body.as_mut()).await;
-        while let Some(Ok(_)) = body.next().await {}
-        outcome
-    }
-
-    async fn lfs_part_receive(
-        &self,
-        sealed: &str,
-        part: u64,
-        mut body: impl Stream<Item = HubResult<Bytes>> + Send + Unpin,
-    ) -> HubResult<String> {
         let ticket = Ticket::open(self, sealed)?;
         let (upload, row) = self.lfs_upload(&ticket).await?;
         let length = ticket.part_length(part).ok_or_else(|| {

@@ -55,24 +55,19 @@ impl Hub {
         hash: XorbHash,
         body: impl Stream<Item = HubResult<Bytes>> + Send,
     ) -> HubResult<bool> {
-        let mut body = pin!(body);
-        let outcome = match self.xorb_known(grant, hash).await {
-            Ok(true) => Ok(false),
-            Ok(false) => self.xorb_receive(grant.zone(), hash, &mut body).await.map(|()| true),
-            Err(error) => Err(error),
-        };
-        // Read to the end whatever the outcome: the sender reads the answer after sending, and the
-        // connection stays usable.
-        while let Some(Ok(_)) = body.next().await {}
-        outcome
+        if self.xorb_known(grant, hash).await? {
+            return Ok(false);
+        }
+        self.xorb_receive(grant.zone(), hash, body).await.map(|()| true)
     }
 
     async fn xorb_receive(
         &self,
         zone: Zone,
         hash: XorbHash,
-        body: &mut (impl Stream<Item = HubResult<Bytes>> + Send + Unpin),
+        body: impl Stream<Item = HubResult<Bytes>> + Send,
     ) -> HubResult<()> {
+        let mut body = pin!(body);
         let _place = self.uploads.acquire().await.expect("the semaphore is never closed");
         let mut stage = self.store.xorb_stage().await?;
         let mut verifying = Verifying::new(XorbVerifier::new(self.limits.xorb_bytes_max, self.limits.xorb_chunks_max));

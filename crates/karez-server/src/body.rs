@@ -8,7 +8,9 @@ use axum::body::Body;
 use bytes::Bytes;
 use futures::{Stream, TryStreamExt};
 use http_body::{Body as HttpBody, Frame, SizeHint};
+use http_body_util::BodyExt;
 use karez_hub::HubResult;
+use tokio::sync::oneshot;
 use tokio::time::{Instant, Sleep};
 
 /// Why a body was cut.
@@ -31,8 +33,13 @@ pub(crate) enum BodyCut {
 }
 
 /// Wraps a body so that it ends in [`BodyCut`] when it is too large or stands still.
+///
+/// When it is dropped before its end, what is left goes to whoever holds the other end of `leftover`:
+/// see [`drain`].
 pub(crate) struct BoundedBody {
     inner: Body,
+    is_whole: bool,
+    leftover: Option<oneshot::Sender<Body>>,
     left_bytes: u64,
     bytes_max: u64,
     setting: &'static str,
@@ -41,9 +48,39 @@ pub(crate) struct BoundedBody {
 }
 
 impl BoundedBody {
-    pub(crate) fn new(inner: Body, bytes_max: u64, setting: &'static str, idle: Duration) -> BoundedBody {
+    pub(crate) fn new(
+        inner: Body,
+        bytes_max: u64,
+        setting: &'static str,
+        idle: Duration,
+        leftover: oneshot::Sender<Body>,
+    ) -> BoundedBody {
         let deadline = Box::pin(tokio::time::sleep(idle));
-        BoundedBody { inner, left_bytes: bytes_max, bytes_max, setting, idle, deadline }
+        let leftover = Some(leftover);
+        BoundedBody { inner, is_whole: false, leftover, left_bytes: bytes_max, bytes_max, setting, idle, deadline }
+    }
+}
+
+impl Drop for BoundedBody {
+    fn drop(&mut self) {
+        if let Some(leftover) = self.leftover.take().filter(|_| !self.is_whole) {
+            // Nobody is there any more when the request itself was dropped.
+            let _ = leftover.send(std::mem::replace(&mut self.inner, Body::empty()));
+        }
+    }
+}
+
+/// Reads and forgets what a handler left of a body, so that the sender comes to reading the answer and
+/// the connection stays usable. Gives up after `bytes_max`, or `idle` without a byte: then the
+/// connection is closed, and the sender may see that instead of the answer.
+pub(crate) async fn drain(mut body: Body, bytes_max: u64, idle: Duration) {
+    let mut left_bytes = bytes_max;
+    while let Ok(Some(Ok(frame))) = tokio::time::timeout(idle, body.frame()).await {
+        let data_bytes = frame.data_ref().map_or(0, |data| data.len() as u64);
+        match left_bytes.checked_sub(data_bytes) {
+            Some(left) => left_bytes = left,
+            None => return,
+        }
     }
 }
 
@@ -54,7 +91,10 @@ impl HttpBody for BoundedBody {
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::BoxError>>> {
         let this = self.get_mut();
         let frame = match Pin::new(&mut this.inner).poll_frame(cx) {
-            Poll::Ready(frame) => frame,
+            Poll::Ready(frame) => {
+                this.is_whole = !matches!(frame, Some(Ok(_)));
+                frame
+            }
             Poll::Pending => {
                 ready!(this.deadline.as_mut().poll(cx));
                 return Poll::Ready(Some(Err(BodyCut::Idle { secs: this.idle.as_secs() }.into())));
@@ -101,5 +141,5 @@ pub(crate) fn broken_body(error: &axum::Error) -> karez_hub::HubError {
 
 /// Streams a body as the hub takes it.
 pub(crate) fn body_pieces(body: Body) -> impl Stream<Item = HubResult<Bytes>> + Send {
-    body.into_data_stream().map_err(|error| broken_body(&error))
+    TryStreamExt::map_err(body.into_data_stream(), |error| broken_body(&error))
 }

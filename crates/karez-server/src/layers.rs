@@ -12,8 +12,9 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::MethodRouter;
 use karez_hub::HubError;
 use karez_types::Limits;
+use tokio::sync::oneshot;
 
-use crate::body::BoundedBody;
+use crate::body::{BoundedBody, drain};
 use crate::error::{ApiError, EXPOSED_HEADERS, MovedTo, REQUEST_ID, header_text};
 use crate::{AppState, BodyBound};
 
@@ -35,17 +36,34 @@ pub(crate) fn bound_body(row: MethodRouter<AppState>, body: BodyBound, limits: &
     row.layer(from_fn_with_state(bound, check_body))
 }
 
+/// Bytes of a body that are read although nobody wants them, so that the sender reads the answer
+/// instead of finding the connection closed: enough for a xorb that is refused.
+const DRAIN_BYTES_MAX: u64 = 128 << 20;
+
 async fn check_body(State(bound): State<Bound>, request: Request, next: Next) -> Response {
     let announced = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
-    if announced.is_some_and(|bytes: u64| bytes > bound.bytes_max) {
-        let limit = format!("{} bytes", bound.bytes_max);
-        return ApiError(HubError::TooLarge { what: "the body", limit, setting: bound.setting }).into_response();
-    }
     if announced.is_none() && !request.headers().contains_key(header::TRANSFER_ENCODING) {
         return next.run(request).await;
     }
-    let bounded = |body| Body::new(BoundedBody::new(body, bound.bytes_max, bound.setting, bound.idle));
-    next.run(request.map(bounded)).await
+    // Who expects a word before sending gets the answer as that word.
+    let drains =
+        announced.is_none_or(|bytes: u64| bytes <= DRAIN_BYTES_MAX) && !request.headers().contains_key(header::EXPECT);
+    if announced.is_some_and(|bytes| bytes > bound.bytes_max) {
+        if drains {
+            drain(request.into_body(), DRAIN_BYTES_MAX, bound.idle).await;
+        }
+        let limit = format!("{} bytes", bound.bytes_max);
+        return ApiError(HubError::TooLarge { what: "the body", limit, setting: bound.setting }).into_response();
+    }
+    let (sender, mut leftover) = oneshot::channel();
+    let bounded = |body| Body::new(BoundedBody::new(body, bound.bytes_max, bound.setting, bound.idle, sender));
+    let response = next.run(request.map(bounded)).await;
+    if let Ok(body) = leftover.try_recv()
+        && drains
+    {
+        drain(body, DRAIN_BYTES_MAX, bound.idle).await;
+    }
+    response
 }
 
 /// Puts the layers that all routes share around a router.

@@ -75,6 +75,25 @@ async fn limits_of_xorbs_and_shards_are_settings() {
     node.stop().await;
 }
 
+/// A sender that is refused before its body was read still gets the answer, not a closed connection.
+#[tokio::test]
+async fn refused_senders_read_why() {
+    let limits = Limits { xorb_bytes_max: 1_000_000, ..Limits::default() };
+    let node = TestNode::start_with(NodeOptions { limits, ..NodeOptions::default() }).await;
+    node.client("alice").repo_create("model", "alice/m", "public").await;
+    let writer = Xet::open(&node.client("alice"), "models/alice/m", "write").await;
+    let reader = Xet::open(&node.client("alice"), "models/alice/m", "read").await;
+    let hash: XorbHash = "ab".repeat(32).parse().unwrap();
+    let large = noise(1, 40_000_000);
+    writer.xorb_send(hash, large.clone()).await.expect(413);
+    reader.xorb_send(hash, large[..900_000].to_vec()).await.expect(403);
+    node.advance_secs(3_600);
+    for _ in 0..5 {
+        writer.xorb_send(hash, large[..900_000].to_vec()).await.expect(401);
+    }
+    node.stop().await;
+}
+
 /// A stored xorb and a shard about it that the case then spoils.
 async fn spoil(xet: &Xet, packed: &Packed, words: &str, spoil: impl Fn(&mut ShardFile, &mut Shard)) {
     let mut shard = packed.shard();
