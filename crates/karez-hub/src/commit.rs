@@ -25,12 +25,13 @@ use crate::commit_tree::{TreeEditor, add_object};
 use crate::first_commit::signature_of;
 use crate::ingest::Expected;
 use crate::preupload::GITATTRIBUTES;
+use crate::push_access::{PushPlace, Pushing};
 use crate::revision::main_ref;
-use crate::{Actor, Hub, HubError, HubResult, Right};
+use crate::{Actor, Hub, HubError, HubResult};
 
 /// A commit whose body is still arriving.
 pub struct CommitDraft {
-    repo: Repo,
+    pushing: Pushing,
     author: OwnerName,
     author_id: AccountId,
     branch: RefName,
@@ -121,18 +122,18 @@ impl Hub {
         opens_pull_request: bool,
         body_bytes: Option<u64>,
     ) -> HubResult<CommitDraft> {
-        // Opening a pull request also takes the right to write: the bytes that come with it join the
-        // owner's zone, and "already stored" there must not answer strangers.
-        let repo = self.repo_open(actor, address, Right::Write).await?;
+        let place = if opens_pull_request { PushPlace::NewPullRequest } else { PushPlace::Revision(revision) };
+        let pushing = self.push_open(actor, address, place).await?;
+        let repo = &pushing.repo;
         let branch = branch_of(revision)?;
         let missing = || HubError::RevisionMissing { revision: revision.to_string() };
         let tip = self.catalog.ref_get(repo.id, &branch).await?.ok_or_else(missing)?;
         let attributes = self.attributes_of(tip).await?;
         let body_bytes = body_bytes.unwrap_or(self.limits.commit_body_bytes_max);
         Ok(CommitDraft {
-            author: actor.author(&repo).clone(),
+            author: actor.author(repo).clone(),
             author_id: actor.user().map_or(repo.owner.id, |user| user.account.id),
-            repo,
+            pushing,
             branch,
             opens_pull_request,
             attributes,
@@ -164,7 +165,7 @@ impl Hub {
         self.operations_take(&mut draft, body.operations).await?;
         let changes = std::mem::take(&mut draft.changes);
         let mut objects = Vec::new();
-        let (steps, files) = self.changes_settle(&draft.repo, changes, &mut objects).await?;
+        let (steps, files) = self.changes_settle(&draft.pushing, changes, &mut objects).await?;
         let (summary, description) = (body.summary, body.description);
         let plan = Plan { summary, description, parent: body.parent, steps, files };
         self.plan_apply(&draft, &plan, objects).await
@@ -196,14 +197,14 @@ impl Hub {
             return Ok(Change::Small { path, content });
         }
         let body = futures::stream::iter([Ok(Bytes::from(content))]);
-        let file = self.ingest(draft.repo.owner.id, Expected::default(), body).await?;
+        let file = self.ingest(draft.pushing.bringer, Expected::default(), body).await?;
         Ok(Change::Large { path, sha256: file.sha256, file_bytes: Some(file.file_bytes), is_verified: true })
     }
 
     /// Checks that all large files are stored and may be named here, and gives every blob its id.
     async fn changes_settle(
         &self,
-        repo: &Repo,
+        pushing: &Pushing,
         changes: Vec<Change>,
         objects: &mut Vec<NewObject>,
     ) -> HubResult<(Vec<Step>, Vec<Sha256>)> {
@@ -215,7 +216,7 @@ impl Hub {
         let files: Vec<Sha256> = named.iter().map(|(sha256, _)| *sha256).collect();
         let unverified: Vec<Sha256> =
             named.iter().filter(|(_, is_verified)| !is_verified).map(|(hash, _)| *hash).collect();
-        let known = self.catalog.files_in_zones(&unverified, &repo.writer_zones()).await?;
+        let known = self.catalog.files_in_zones(&unverified, &pushing.zones()).await?;
         let known: HashSet<Sha256> = known.into_iter().collect();
         let briefs = self.files_read(&files).await?;
         let mut steps = Vec::with_capacity(changes.len());
@@ -242,7 +243,7 @@ impl Hub {
 
     /// Applies a plan to the tip of its branch until it is the next commit.
     async fn plan_apply(&self, draft: &CommitDraft, plan: &Plan, mut objects: Vec<NewObject>) -> HubResult<CommitMade> {
-        let repo = &draft.repo;
+        let repo = &draft.pushing.repo;
         let made = |oid, pull_request| CommitMade { address: repo.address(), oid, pull_request };
         // Within this process commits to one repository queue here instead of building trees in vain.
         let _turn = self.commit_turns.turn(repo.id).await;
@@ -281,7 +282,7 @@ impl Hub {
 
     /// Returns the commit that the new one follows.
     async fn base_find(&self, draft: &CommitDraft, parent: Option<&str>) -> HubResult<GitOid> {
-        let repo = &draft.repo;
+        let repo = &draft.pushing.repo;
         if let Some(digits) = parent.filter(|_| draft.opens_pull_request) {
             // A pull request may start from any commit of the repository.
             let missing = || HubError::RevisionMissing { revision: digits.to_owned() };
@@ -303,9 +304,9 @@ impl Hub {
         if !draft.opens_pull_request {
             return Ok((draft.branch.clone(), Some(base), None));
         }
-        self.refs_check(&draft.repo).await?;
-        let gone = || HubError::RepoMissing { address: draft.repo.address().to_string(), anonymous: false };
-        let number = self.catalog.pull_request_number_next(draft.repo.id).await?.ok_or_else(gone)?;
+        self.refs_check(&draft.pushing.repo).await?;
+        let gone = || HubError::RepoMissing { address: draft.pushing.repo.address().to_string(), anonymous: false };
+        let number = self.catalog.pull_request_number_next(draft.pushing.repo.id).await?.ok_or_else(gone)?;
         let request = NewPullRequest {
             number,
             title: plan.summary.clone(),

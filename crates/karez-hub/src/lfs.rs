@@ -13,6 +13,7 @@ use karez_formats::xet::Crc64Nvme;
 use karez_store::UploadId;
 use karez_types::{AccountId, ByteRange, RepoAddress, RepoId, Sha256, Timestamp, Zone, alphanumeric};
 
+use crate::push_access::{PushPlace, Pushing};
 use crate::{Actor, Expected, Hub, HubError, HubResult, Purpose, Right, XetScope, XetToken};
 
 /// Seconds for which an upload address holds. Longer than download addresses: clients get all
@@ -132,18 +133,20 @@ impl Hub {
         offered: &[LfsTransfer],
         objects: Vec<LfsObject>,
     ) -> HubResult<LfsPlan> {
-        let right = match operation {
-            LfsOperation::Download => Right::Read,
-            LfsOperation::Upload => Right::Write,
+        let pushing = match operation {
+            LfsOperation::Upload => self.push_open(actor, address, PushPlace::Undecided).await?,
+            LfsOperation::Download => {
+                let repo = self.repo_open(actor, address, Right::Read).await?;
+                Pushing { bringer: repo.owner.id, repo }
+            }
         };
-        let repo = self.repo_open(actor, address, right).await?;
         if objects.len() as u64 > self.limits.lfs_batch_objects_max {
             let limit = format!("{} objects", self.limits.lfs_batch_objects_max);
             return Err(HubError::TooLarge { what: "the batch", limit, setting: "lfs_batch_objects_max" });
         }
         match operation {
-            LfsOperation::Download => self.lfs_plan_download(&repo, objects).await,
-            LfsOperation::Upload => self.lfs_plan_upload(actor, &repo, offered, objects).await,
+            LfsOperation::Download => self.lfs_plan_download(&pushing.repo, objects).await,
+            LfsOperation::Upload => self.lfs_plan_upload(actor, &pushing, offered, objects).await,
         }
     }
 
@@ -172,7 +175,7 @@ impl Hub {
     async fn lfs_plan_upload(
         &self,
         actor: &Actor,
-        repo: &Repo,
+        pushing: &Pushing,
         offered: &[LfsTransfer],
         objects: Vec<LfsObject>,
     ) -> HubResult<LfsPlan> {
@@ -185,7 +188,8 @@ impl Hub {
             LfsTransfer::Basic
         };
         let asked: Vec<Sha256> = objects.iter().map(|object| object.sha256).collect();
-        let known = self.catalog.files_in_zones(&asked, &repo.writer_zones()).await?;
+        let known = self.catalog.files_in_zones(&asked, &pushing.zones()).await?;
+        let Pushing { repo, bringer } = pushing;
         let mut plan = Vec::with_capacity(objects.len());
         for object in objects {
             let action = if known.contains(&object.sha256) {
@@ -197,11 +201,9 @@ impl Hub {
                 ))
             } else {
                 match transfer {
-                    LfsTransfer::Xet => {
-                        LfsAction::Xet(self.xet_token_issue(repo.id, repo.owner.id, actor, XetScope::Write))
-                    }
-                    LfsTransfer::Basic => LfsAction::Send(self.ticket(repo, object).seal(self)),
-                    LfsTransfer::Multipart => self.lfs_upload_begin(actor, repo, object).await?,
+                    LfsTransfer::Xet => LfsAction::Xet(self.xet_token_issue(repo.id, *bringer, actor, XetScope::Write)),
+                    LfsTransfer::Basic => LfsAction::Send(self.ticket(pushing, object).seal(self)),
+                    LfsTransfer::Multipart => self.lfs_upload_begin(actor, pushing, object).await?,
                 }
             };
             plan.push((object, action));
@@ -213,24 +215,24 @@ impl Hub {
         Timestamp(0).plus_secs(self.clock.now().unix_secs())
     }
 
-    fn ticket(&self, repo: &Repo, object: LfsObject) -> Ticket {
+    fn ticket(&self, Pushing { repo, bringer }: &Pushing, object: LfsObject) -> Ticket {
         let expires = self.now_secs().plus_secs(UPLOAD_SECS);
-        Ticket { upload: String::new(), repo_id: repo.id, owner: repo.owner.id, object, part_bytes: 0, expires }
+        Ticket { upload: String::new(), repo_id: repo.id, owner: *bringer, object, part_bytes: 0, expires }
     }
 
-    async fn lfs_upload_begin(&self, actor: &Actor, repo: &Repo, object: LfsObject) -> HubResult<LfsAction> {
+    async fn lfs_upload_begin(&self, actor: &Actor, pushing: &Pushing, object: LfsObject) -> HubResult<LfsAction> {
         const MIB: u64 = 1 << 20;
         let part_bytes = object.file_bytes.div_ceil(PARTS_MAX).next_multiple_of(MIB).max(self.limits.lfs_part_bytes);
-        let mut ticket = self.ticket(repo, object);
+        let mut ticket = self.ticket(pushing, object);
         ticket.part_bytes = part_bytes;
         ticket.upload = alphanumeric(&*self.entropy, 24);
         let row = UploadRow {
             id: ticket.upload.clone(),
-            repo_id: repo.id,
+            repo_id: pushing.repo.id,
             sha256: object.sha256,
             file_bytes: object.file_bytes,
             part_bytes,
-            user: actor.user().map_or(repo.owner.id, |user| user.account.id),
+            user: actor.user().map_or(pushing.repo.owner.id, |user| user.account.id),
             expires: ticket.expires,
         };
         self.catalog.upload_create(&row, self.clock.now()).await?;
@@ -388,9 +390,9 @@ impl Hub {
     /// # Errors
     /// As [`Hub::repo_open`]; [`HubError::Missing`] when it is not stored with this length.
     pub async fn lfs_verify(&self, actor: &Actor, address: &RepoAddress, object: LfsObject) -> HubResult<()> {
-        let repo = self.repo_open(actor, address, Right::Write).await?;
+        let pushing = self.push_open(actor, address, PushPlace::Undecided).await?;
         let asked = [object.sha256];
-        let known = !self.catalog.files_in_zones(&asked, &repo.writer_zones()).await?.is_empty();
+        let known = !self.catalog.files_in_zones(&asked, &pushing.zones()).await?.is_empty();
         let briefs = self.catalog.files_by_sha256(&asked).await?;
         match briefs.first().filter(|_| known) {
             Some(brief) if brief.file_bytes == object.file_bytes => Ok(()),

@@ -7,6 +7,7 @@ use karez_formats::attributes::Attributes;
 use karez_formats::gitignore::Ignore;
 use karez_types::{GitOid, RepoAddress, RepoPath, Revision, Sha256};
 
+use crate::push_access::{PushPlace, Pushing};
 use crate::{Actor, Hub, HubError, HubResult, Right};
 
 /// A file that a client means to upload.
@@ -52,16 +53,18 @@ impl Hub {
     /// Advises how to upload files to a revision.
     ///
     /// # Errors
-    /// As [`Hub::repo_open`] for writing, and [`HubError::RevisionMissing`].
+    /// As [`Hub::repo_open`] for writing, unless it is for a pull request; [`HubError::RevisionMissing`].
     pub async fn upload_advise(
         &self,
         actor: &Actor,
         address: &RepoAddress,
         revision: &Revision,
+        opens_pull_request: bool,
         plans: Vec<UploadPlan>,
         gitignore: Option<String>,
     ) -> HubResult<Vec<UploadAdvice>> {
-        let repo = self.repo_open(actor, address, Right::Write).await?;
+        let place = if opens_pull_request { PushPlace::NewPullRequest } else { PushPlace::Revision(revision) };
+        let Pushing { repo, .. } = self.push_open(actor, address, place).await?;
         let limit = self.limits.preupload_files_max;
         if plans.len() as u64 > limit {
             let what = "the list of files";

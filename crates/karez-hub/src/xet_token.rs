@@ -6,6 +6,7 @@
 
 use karez_types::{AccountId, RepoAddress, RepoId, Timestamp, Zone};
 
+use crate::push_access::{PushPlace, Pushing};
 use crate::{Actor, Hub, HubError, HubResult, Purpose, Right};
 
 /// What a Xet token is good for, weakest first.
@@ -31,7 +32,7 @@ pub struct XetToken {
 pub struct XetGrant {
     /// The repository.
     pub repo_id: RepoId,
-    /// The owner of the repository when the token was made.
+    /// Whose zone bytes join: the owner of the repository when the token was made, or who proposes a change to it.
     pub owner: AccountId,
     /// Who asked for the token; `None` for anonymous readers and the operator.
     pub user: Option<AccountId>,
@@ -47,7 +48,7 @@ const LAYOUT: u8 = 1;
 const TOKEN_BYTES: usize = 2 + 4 * 8;
 
 impl XetGrant {
-    /// Returns the zones that the caller may learn of: writers know their owner's bytes, readers only
+    /// Returns the zones that the caller may learn of: writers know the bytes of that owner, readers only
     /// what is public. Whoever reads one file of a private owner learns nothing about the others.
     pub fn known_zones(&self) -> Vec<Zone> {
         match self.scope {
@@ -90,17 +91,27 @@ impl XetGrant {
 }
 
 impl Hub {
-    /// Makes a Xet token for a repository that the caller may read, or write to.
+    /// Makes a Xet token for a repository that the caller may read.
     ///
     /// # Errors
     /// As [`Hub::repo_open`].
-    pub async fn xet_token(&self, actor: &Actor, address: &RepoAddress, scope: XetScope) -> HubResult<XetToken> {
-        let right = match scope {
-            XetScope::Read => Right::Read,
-            XetScope::Write => Right::Write,
-        };
-        let repo = self.repo_open(actor, address, right).await?;
-        Ok(self.xet_token_issue(repo.id, repo.owner.id, actor, scope))
+    pub async fn xet_read_token(&self, actor: &Actor, address: &RepoAddress) -> HubResult<XetToken> {
+        let repo = self.repo_open(actor, address, Right::Read).await?;
+        Ok(self.xet_token_issue(repo.id, repo.owner.id, actor, XetScope::Read))
+    }
+
+    /// Makes a Xet token for a repository that the caller may push to.
+    ///
+    /// # Errors
+    /// As [`Hub::repo_open`] for writing, unless it is for a pull request.
+    pub async fn xet_write_token(
+        &self,
+        actor: &Actor,
+        address: &RepoAddress,
+        place: PushPlace<'_>,
+    ) -> HubResult<XetToken> {
+        let Pushing { repo, bringer } = self.push_open(actor, address, place).await?;
+        Ok(self.xet_token_issue(repo.id, bringer, actor, XetScope::Write))
     }
 
     pub(crate) fn xet_token_issue(&self, repo: RepoId, owner: AccountId, actor: &Actor, scope: XetScope) -> XetToken {

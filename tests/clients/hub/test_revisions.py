@@ -4,7 +4,7 @@ import pytest
 
 from data import MIB, random_bytes
 from huggingface_hub import CommitOperationAdd
-from huggingface_hub.errors import HfHubHTTPError, RevisionNotFoundError
+from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError, RevisionNotFoundError
 
 
 def put(api, repo, path, content=b"x", **options):
@@ -90,11 +90,6 @@ def test_super_squash(api, repo, tmp_path):
 
 def test_pull_request(alice, carol, repo, tmp_path):
     put(alice.api, repo, "a.txt", b"one")
-    # FIXME: on other hubs everybody may propose a change to a public repository. Here only those who may write, because the bytes of a
-    # pull request join the trust zone of the repository's owner.
-    with pytest.raises(HfHubHTTPError) as refused:
-        put(carol.api, repo, "b.txt", b"two", create_pr=True)
-    assert refused.value.response.status_code == 403
     commit = put(alice.api, repo, "b.txt", b"two", create_pr=True, commit_message="Please take this")
     assert commit.pr_revision == "refs/pr/1"
     assert commit.pr_num == 1
@@ -106,6 +101,27 @@ def test_pull_request(alice, carol, repo, tmp_path):
     (request,) = alice.api.list_repo_refs(repo, include_pull_requests=True).pull_requests
     assert request.ref == "refs/pr/1"
     assert {commit.title for commit in alice.api.list_repo_commits(repo)}.isdisjoint({"Please take this"})
+
+
+def test_a_stranger_proposes_a_change(alice, carol, bob, repo, tmp_path):
+    put(alice.api, repo, "a.txt", b"one")
+    large = random_bytes("proposal", 5 * MIB)
+    operations = [CommitOperationAdd("b.txt", b"two"), CommitOperationAdd("m.bin", large)]
+    request = carol.api.create_commit(repo, operations, commit_message="Please take this", create_pr=True)
+    assert request.pr_revision == "refs/pr/1"
+    file = tmp_path / "n.bin"
+    file.write_bytes(random_bytes("more", 3 * MIB))
+    carol.api.upload_file(path_or_fileobj=file, path_in_repo="n.bin", repo_id=repo, revision="refs/pr/1")
+    assert open(alice.api.hf_hub_download(repo, "m.bin", revision="refs/pr/1", cache_dir=tmp_path), "rb").read() == large
+    assert {"b.txt", "m.bin", "n.bin"} <= set(alice.api.list_repo_files(repo, revision="refs/pr/1"))
+    assert "b.txt" not in alice.api.list_repo_files(repo)
+    for person, revision in [(carol, "main"), (bob, "refs/pr/1")]:
+        with pytest.raises(HfHubHTTPError) as refused:
+            put(person.api, repo, "c.txt", b"three", revision=revision)
+        assert refused.value.response.status_code == 403
+    alice.api.update_repo_settings(repo, private=True)
+    with pytest.raises(RepositoryNotFoundError):
+        carol.api.create_commit(repo, [CommitOperationAdd("d.txt", b"four")], commit_message="Unseen", create_pr=True)
 
 
 def test_pull_request_with_a_large_file(api, repo, tmp_path):

@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
-use karez_hub::{XetScope, XetToken};
+use karez_hub::{PushPlace, XetToken};
 use karez_types::RepoAddress;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::json;
@@ -12,29 +12,35 @@ use serde_json::json;
 use super::CAS_PATH;
 use crate::AppState;
 use crate::error::{ApiResult, header_text};
-use crate::extract::{Base, Caller, Target};
+use crate::extract::{Base, Caller, Params, QueryOf, Target};
+use crate::hub_api::says_yes;
 
 /// What a revision may keep in one segment of an address.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// The revision in the address is not looked at: a token is for the whole repository, and clients that
-/// are about to open a pull request literally send `None`.
+/// The revision in the address is not looked at: a token is for the whole repository.
 pub(super) async fn read_token(
     State(state): State<AppState>,
     Caller(actor): Caller,
     Target(address): Target,
     Base(base): Base,
 ) -> ApiResult<Response> {
-    Ok(answer(&base, &state.hub.xet_token(&actor, &address, XetScope::Read).await?))
+    Ok(answer(&base, &state.hub.xet_read_token(&actor, &address).await?))
 }
 
+/// The revision only tells whether this is for a pull request: clients that are about to open one
+/// literally send `None`.
 pub(super) async fn write_token(
     State(state): State<AppState>,
     Caller(actor): Caller,
     Target(address): Target,
     Base(base): Base,
+    params: Params,
+    QueryOf(query): QueryOf<Vec<(String, String)>>,
 ) -> ApiResult<Response> {
-    Ok(answer(&base, &state.hub.xet_token(&actor, &address, XetScope::Write).await?))
+    let revision = params.revision()?;
+    let place = if says_yes(&query, "create_pr") { PushPlace::NewPullRequest } else { PushPlace::Revision(&revision) };
+    Ok(answer(&base, &state.hub.xet_write_token(&actor, &address, place).await?))
 }
 
 fn answer(base: &str, token: &XetToken) -> Response {

@@ -16,7 +16,7 @@ mod sinks;
 mod tree;
 mod yaml;
 
-pub(crate) use repos::{missing_without_owner, name_without_owner};
+pub(crate) use repos::{missing_without_owner, name_without_owner, says_yes};
 
 pub(crate) fn routes() -> Vec<Route> {
     let mut table = Vec::new();

@@ -8,8 +8,9 @@ use karez_types::{RepoAddress, RepoKind, Sha256};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::repos::says_yes;
 use crate::error::{ApiError, ApiResult};
-use crate::extract::{Caller, JsonBody, Params, Target, json as json_body};
+use crate::extract::{Caller, JsonBody, Params, QueryOf, Target, json as json_body};
 use crate::{AppState, BodyBound, Guard, Route, Verb};
 
 pub(super) fn routes() -> Vec<Route> {
@@ -40,10 +41,13 @@ async fn preupload(
     Caller(caller): Caller,
     Target(address): Target,
     params: Params,
+    QueryOf(query): QueryOf<Vec<(String, String)>>,
     JsonBody(body): JsonBody<PreuploadBody>,
 ) -> ApiResult<axum::Json<Value>> {
+    let proposes = says_yes(&query, "create_pr");
     let plans = body.files.into_iter().map(plan_of).collect::<ApiResult<Vec<_>>>()?;
-    let advice = state.hub.upload_advise(&caller, &address, &params.revision()?, plans, body.git_ignore).await?;
+    let advice =
+        state.hub.upload_advise(&caller, &address, &params.revision()?, proposes, plans, body.git_ignore).await?;
     Ok(json_body(json!({ "files": advice.iter().map(advice_json).collect::<Vec<_>>() })))
 }
 

@@ -208,7 +208,7 @@ pub(super) fn values_of(query: &[(String, String)], name: &str) -> Vec<String> {
 }
 
 /// Tells whether a query says yes to something, in the forms of Python, JavaScript and people.
-pub(super) fn says_yes(query: &[(String, String)], name: &str) -> bool {
+pub(crate) fn says_yes(query: &[(String, String)], name: &str) -> bool {
     query.iter().any(|(key, value)| key == name && matches!(value.as_str(), "" | "1" | "true" | "True"))
 }
 
