@@ -239,7 +239,9 @@ impl XorbBuilder {
     /// built and is never whole in memory.
     pub fn take_bytes(&mut self) -> Vec<u8> {
         self.taken_bytes += self.bytes.len();
-        std::mem::take(&mut self.bytes)
+        // The next part will be about as long: growing to it step by step would copy it once more.
+        let room = Vec::with_capacity(self.bytes.len());
+        std::mem::replace(&mut self.bytes, room)
     }
 
     /// Returns the xorb.
