@@ -114,10 +114,10 @@ class Nginx:
             f"  server {{ listen 127.0.0.1:{self.port}; {locations} }} }}\n"
         )
         environment = dict(os.environ, PATH=os.environ["PATH"] + ":/usr/sbin")
-        self.process = subprocess.Popen(["nginx", "-c", str(config)], env=environment, stderr=subprocess.DEVNULL)
+        self.process = subprocess.Popen(["nginx", "-c", str(config)], env=environment, stderr=(folder / "said").open("wb"))
         deadline = time.monotonic() + 10
         while not (folder / "pid").exists():
-            assert self.process.poll() is None and time.monotonic() < deadline, (folder / "error.log").read_text()
+            assert self.process.poll() is None and time.monotonic() < deadline, (folder / "said").read_text()
             time.sleep(0.02)
         time.sleep(0.2)
 

@@ -53,7 +53,7 @@ def again(bench: Bench) -> list[Row]:
             Row(
                 f"same file again, fresh client, {NAMES[kind]}",
                 "~0 xorb bytes, <= 0.1 CPU-s/GB",
-                f"{sent / 1e6:.2f} MB of {FILE_BYTES / 1e6:.0f}, {cost.server_secs * GB / FILE_BYTES:.3f} CPU-s/GB",
+                f"{sent / 1e3:,.0f} KB of {FILE_BYTES / 1e3:,.0f}, {cost.server_secs * GB / FILE_BYTES:.3f} CPU-s/GB",
                 "all bytes from the client, requests and shard included",
             )
         )

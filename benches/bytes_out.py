@@ -102,8 +102,8 @@ def real_client(bench: Bench, repo: str) -> list[Row]:
     folder = xorb_folder(node)
     nginx = Nginx(
         bench.folder / "nginx-client",
-        f"location ~ ^{prefix}(?<a>..)(?<b>..)(?<rest>[0-9a-f]{{60}}) {{ root {folder}; try_files /$a/$b/$a$b$rest =404; }} "
-        f"location / {{ proxy_pass http://127.0.0.1:{node.port}; proxy_set_header Connection ''; }}",
+        f'location ~ "^{prefix}(?<a>..)(?<b>..)(?<rest>[0-9a-f]{{60}})" {{ root {folder}; try_files /$a/$b/$a$b$rest =404; }} '
+        f'location / {{ proxy_pass http://127.0.0.1:{node.port}; proxy_set_header Connection ""; }}',
     )
     code = f"hf_hub_download('{repo}', 'file.bin')"
     ours, theirs = [], []
