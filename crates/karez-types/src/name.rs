@@ -45,7 +45,9 @@ impl RepoKind {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NameError {
     /// Breaks the grammar.
-    #[error("`{name}` is not a valid {what}: use 1 to 96 letters A-Z a-z, digits, `-`, `_` and `.`; start and end with a letter or digit; no `--` or `..`; not ending in `.git` or `.ipynb`")]
+    #[error(
+        "`{name}` is not a valid {what}: use 1 to 96 letters A-Z a-z, digits, `-`, `_` and `.`; start and end with a letter or digit; no `--` or `..`; not ending in `.git` or `.ipynb`"
+    )]
     Grammar {
         /// "owner name" or "repository name".
         what: &'static str,
@@ -71,14 +73,55 @@ const NAME_BYTES_MAX: usize = 96;
 
 /// First path segments that belong to the node, and words that would deceive (DESIGN, URL space).
 const RESERVED_OWNERS: &[&str] = &[
-    "-", "_", "api", "cas", "v1", "v2", "log", "federation", "metrics", "healthz", "readyz", "models", "datasets",
-    "spaces", "kernels", "buckets", "model", "dataset", "space", "kernel", "bucket", "oauth", "resolve", "settings",
-    "join", "login", "logout", "new", "docs", "organizations", "users", "uploads", "static", "assets", "collections",
-    "papers", "favicon.ico", "robots.txt", "me", "none", "null", "undefined",
+    "-",
+    "_",
+    "api",
+    "cas",
+    "v1",
+    "v2",
+    "log",
+    "federation",
+    "metrics",
+    "healthz",
+    "readyz",
+    "models",
+    "datasets",
+    "spaces",
+    "kernels",
+    "buckets",
+    "model",
+    "dataset",
+    "space",
+    "kernel",
+    "bucket",
+    "oauth",
+    "resolve",
+    "settings",
+    "join",
+    "login",
+    "logout",
+    "new",
+    "docs",
+    "organizations",
+    "users",
+    "uploads",
+    "static",
+    "assets",
+    "collections",
+    "papers",
+    "favicon.ico",
+    "robots.txt",
+    "me",
+    "none",
+    "null",
+    "undefined",
 ];
 
 fn shown(text: &str) -> String {
-    text.chars().take(120).flat_map(|c| if c.is_ascii_graphic() { vec![c] } else { c.escape_unicode().collect() }).collect()
+    text.chars()
+        .take(120)
+        .flat_map(|c| if c.is_ascii_graphic() { vec![c] } else { c.escape_unicode().collect() })
+        .collect()
 }
 
 /// Checks the grammar of `huggingface_hub`'s `validate_repo_id`, which every client applies.
@@ -198,7 +241,22 @@ mod tests {
             assert!(text.parse::<RepoName>().is_ok(), "{text}");
         }
         let long = "a".repeat(97);
-        for text in ["", "-a", "a-", ".a", "a--b", "a..b", "x.git", "x.ipynb", "a b", "a/b", "раypal", "a\u{202E}b", "a\0", &long] {
+        for text in [
+            "",
+            "-a",
+            "a-",
+            ".a",
+            "a--b",
+            "a..b",
+            "x.git",
+            "x.ipynb",
+            "a b",
+            "a/b",
+            "раypal",
+            "a\u{202E}b",
+            "a\0",
+            &long,
+        ] {
             assert!(text.parse::<RepoName>().is_err(), "{text:?}");
         }
     }

@@ -72,9 +72,8 @@ impl FromStr for RepoPath {
             return Err(PathError::Absolute);
         }
         // U+200C and U+200D join letters in Persian and many Indic scripts; names may hold them.
-        let forbidden = |c: char| {
-            c == '\\' || c.is_control() || (is_deceptive(c) && !matches!(c, '\u{200C}' | '\u{200D}'))
-        };
+        let forbidden =
+            |c: char| c == '\\' || c.is_control() || (is_deceptive(c) && !matches!(c, '\u{200C}' | '\u{200D}'));
         if text.contains(forbidden) {
             return Err(PathError::Forbidden);
         }
@@ -111,7 +110,8 @@ mod tests {
 
     #[test]
     fn plain_paths_pass() {
-        for text in ["a", "README.md", "data/train-00000.parquet", ".gitattributes", "日本/データ.txt", "a b/c+d"] {
+        for text in ["a", "README.md", "data/train-00000.parquet", ".gitattributes", "日本/データ.txt", "a b/c+d"]
+        {
             assert_eq!(text.parse::<RepoPath>().unwrap().as_str(), text);
         }
     }
@@ -119,7 +119,23 @@ mod tests {
     #[test]
     fn escapes_are_refused() {
         let long = "a/".repeat(3000) + "b";
-        for text in ["", "/a", "..", "a/../b", "a//b", "./a", "a/", "a\\b", "..\\a", "a\0b", "a\nb", ".git/config", "x/.GIT/y", "a\u{202E}b", &long] {
+        for text in [
+            "",
+            "/a",
+            "..",
+            "a/../b",
+            "a//b",
+            "./a",
+            "a/",
+            "a\\b",
+            "..\\a",
+            "a\0b",
+            "a\nb",
+            ".git/config",
+            "x/.GIT/y",
+            "a\u{202E}b",
+            &long,
+        ] {
             assert!(text.parse::<RepoPath>().is_err(), "{text:?}");
         }
     }

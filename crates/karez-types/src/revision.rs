@@ -16,7 +16,9 @@ pub struct RefName(String);
 
 /// Why a text is not a revision or ref name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not a valid revision: use a branch, a tag, a commit id or refs/pr/N, without spaces, control characters, `..`, `~`, `^`, `:`, `?`, `*`, `[`, `\\` or `@{{`")]
+#[error(
+    "`{0}` is not a valid revision: use a branch, a tag, a commit id or refs/pr/N, without spaces, control characters, `..`, `~`, `^`, `:`, `?`, `*`, `[`, `\\` or `@{{`"
+)]
 pub struct RevisionError(String);
 
 /// Longest ref name in bytes.
@@ -24,7 +26,8 @@ const REVISION_BYTES_MAX: usize = 255;
 
 /// Checks the rules of `git check-ref-format`.
 fn check(text: &str) -> Result<(), RevisionError> {
-    let forbidden = |c: char| c.is_control() || c.is_whitespace() || "~^:?*[\\".contains(c) || crate::path::is_deceptive(c);
+    let forbidden =
+        |c: char| c.is_control() || c.is_whitespace() || "~^:?*[\\".contains(c) || crate::path::is_deceptive(c);
     let part_bad = |part: &str| part.is_empty() || part.starts_with('.') || part.ends_with(".lock");
     let bad = text.is_empty()
         || text.len() > REVISION_BYTES_MAX
@@ -153,7 +156,10 @@ mod tests {
         for text in ["main", "refs/pr/5", "v1.0", "feature/x", "HEAD", "0123abc", "日本"] {
             assert!(text.parse::<Revision>().is_ok(), "{text}");
         }
-        for text in ["", "a..b", "a b", "a~1", "a^", "x:y", "-x", ".a", "a/.b", "a//b", "a.lock", "a\0", "@", "a@{1}", "/a", "a/"] {
+        for text in [
+            "", "a..b", "a b", "a~1", "a^", "x:y", "-x", ".a", "a/.b", "a//b", "a.lock", "a\0", "@", "a@{1}", "/a",
+            "a/",
+        ] {
             assert!(text.parse::<Revision>().is_err(), "{text:?}");
         }
     }
