@@ -59,6 +59,8 @@ pub enum Guard {
     SignedIn,
     /// Who may read the repository in the address.
     RepoRead,
+    /// Who may propose a change to it: who sees it and shows a token that may write.
+    RepoPropose,
     /// Who may write to it.
     RepoWrite,
     /// Who may administer it (delete, move, settings).

@@ -14,8 +14,8 @@ pub(crate) fn routes() -> Vec<Route> {
     use {BodyBound as B, Guard as G, Verb as V};
     vec![
         Route::new(V::Post, "/{repo}/info/lfs/objects/batch", G::RepoRead, B::Json, batch::batch),
-        Route::new(V::Post, "/{repo}/info/lfs/objects/verify", G::RepoWrite, B::Json, batch::verify),
-        Route::new(V::Post, "/{repo}/info/lfs/verify", G::RepoWrite, B::Json, batch::verify),
+        Route::new(V::Post, "/{repo}/info/lfs/objects/verify", G::RepoPropose, B::Json, batch::verify),
+        Route::new(V::Post, "/{repo}/info/lfs/verify", G::RepoPropose, B::Json, batch::verify),
         Route::new(V::Post, "/{repo}/info/lfs/locks/verify", G::RepoRead, B::Json, batch::locks),
         Route::new(V::Put, "/-/lfs/upload/{sealed}", G::SignedUrl, B::File, objects::object_put),
         Route::new(V::Put, "/-/lfs/upload/{sealed}/{part}", G::SignedUrl, B::File, objects::part_put),
