@@ -304,7 +304,7 @@ impl Hub {
         if !draft.opens_pull_request {
             return Ok((draft.branch.clone(), Some(base), None));
         }
-        self.refs_check(&draft.pushing.repo).await?;
+        self.refs_check(&draft.pushing.repo, &RefName::pull_request(0)).await?;
         let gone = || HubError::RepoMissing { address: draft.pushing.repo.address().to_string(), anonymous: false };
         let number = self.catalog.pull_request_number_next(draft.pushing.repo.id).await?.ok_or_else(gone)?;
         let request = NewPullRequest {

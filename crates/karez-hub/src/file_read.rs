@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::vec;
 
 use bytes::Bytes;
-use futures::stream::{BoxStream, StreamExt, try_unfold};
+use futures::stream::{BoxStream, StreamExt, TryStreamExt, try_unfold};
 use karez_catalog::FileRow;
 use karez_formats::xet::{FrameDecoder, Term, XorbIndex};
 use karez_store::{Store, StoreError};
@@ -39,7 +39,9 @@ pub(crate) fn terms_stream(store: Store, terms: &[Term], range: ByteRange) -> Bo
         start = end;
     }
     let reader = Reader { store, pieces: pieces.into_iter(), current: None };
-    try_unfold(reader, |mut reader| async move { Ok(reader.next().await?.map(|bytes| (bytes, reader))) }).boxed()
+    let pieces = try_unfold(reader, |mut reader| async move { Ok(reader.next().await?.map(|bytes| (bytes, reader))) });
+    // The answer has begun by then and can only be cut off, so this is the one place to say why.
+    pieces.inspect_err(|error: &HubError| tracing::error!(%error, "a file could not be read to its end")).boxed()
 }
 
 /// What is wanted of one term.

@@ -152,8 +152,14 @@ impl Hub {
         content: CommitContent,
         commit: GitOid,
     ) -> HubResult<RefInfo> {
-        if expected.is_none() {
-            self.refs_check(repo).await?;
+        let mut content = content;
+        match expected {
+            None => self.refs_check(repo, &name).await?,
+            Some(before) if name == main_ref() => {
+                let (before, after) = (self.commit_read(before).await?.tree, self.commit_read(commit).await?.tree);
+                content.facts = self.facts_if_changed(repo, before, after, &[]).await?;
+            }
+            Some(_) => {}
         }
         let write = CommitWrite { repo_id: repo.id, ref_name: name.clone(), expected, content, pull_request: None };
         match self.catalog.commit_apply(&write, self.clock.now()).await? {
@@ -179,11 +185,15 @@ impl Hub {
         }
     }
 
-    /// Checks that the repository may have one more ref.
-    pub(crate) async fn refs_check(&self, repo: &Repo) -> HubResult<()> {
+    /// Checks that the repository may have one more ref of this sort. Pull requests are counted apart:
+    /// strangers who open many must not keep the owner from branching.
+    pub(crate) async fn refs_check(&self, repo: &Repo, new: &RefName) -> HubResult<()> {
         let limit = self.limits.repo_refs_max;
-        if self.catalog.ref_list(repo.id).await?.len() as u64 >= limit {
-            let limit = format!("{limit} branches, tags and pull requests");
+        let is_proposal = |name: &RefName| name.as_str().starts_with("refs/pr/");
+        let refs = self.catalog.ref_list(repo.id).await?;
+        let count = refs.iter().filter(|(name, _)| is_proposal(name) == is_proposal(new)).count();
+        if count as u64 >= limit {
+            let limit = format!("{limit} branches and tags, and as many pull requests");
             return Err(HubError::TooLarge { what: "the list of refs", limit, setting: "repo_refs_max" });
         }
         Ok(())

@@ -1,7 +1,11 @@
 //! Commits: what they change, what they refuse, and who wins.
 
-use karez_testkit::TestNode;
-use karez_types::Sha256;
+use std::collections::BTreeMap;
+
+use karez_formats::git::{GitKind, object_id};
+use karez_testkit::reqwest::Method;
+use karez_testkit::{NodeOptions, TestNode};
+use karez_types::{Limits, SeededEntropy, Sha256};
 use serde_json::{Value, json};
 use sha2::Digest;
 
@@ -60,7 +64,7 @@ async fn the_parent_decides_who_wins() {
     };
     let post = async |query: &str, body: String| {
         let path = format!("/api/{REPO}/commit/main{query}");
-        alice.send(alice.request(karez_testkit::reqwest::Method::POST, &path).body(body)).await
+        alice.send(alice.request(Method::POST, &path).body(body)).await
     };
     let late = post("", line(&first["commitOid"])).await.expect(412);
     assert!(late.text().contains("The branch was updated since you opened this page"));
@@ -150,14 +154,98 @@ async fn paths_that_escape_are_refused_and_nothing_changes() {
 }
 
 #[tokio::test]
-async fn strangers_do_not_push() {
+async fn strangers_propose_but_do_not_push() {
     let node = node_with_repo().await;
-    node.client("bob").commit(REPO, "main", &[("x", b"1")]).await.expect(403);
-    node.client("bob").commit(REPO, "main?create_pr=1", &[("x", b"1")]).await.expect(403);
+    let bob = node.client("bob");
+    bob.commit(REPO, "main", &[("x", b"1")]).await.expect(403);
+    node.reader("bob").commit(REPO, "main?create_pr=1", &[("x", b"1")]).await.expect(403);
     node.reader("alice").commit(REPO, "main", &[("x", b"1")]).await.expect(403);
     node.anonymous().commit(REPO, "main", &[("x", b"1")]).await.expect(401);
+    bob.commit(REPO, "main?create_pr=1", &[("x", b"1"), ("w.bin", b"2")]).await.expect(200);
+    bob.commit(REPO, "refs%2Fpr%2F1", &[("y", b"1")]).await.expect(200);
+    assert_eq!(paths(&node, "refs%2Fpr%2F1").await, [".gitattributes", "w.bin", "x", "y"]);
+    node.client("erin").commit(REPO, "refs%2Fpr%2F1", &[("z", b"1")]).await.expect(403);
+    assert_eq!(paths(&node, "main").await, [".gitattributes"]);
     node.client("alice").repo_create("model", "alice/p", "private").await;
-    node.client("bob").commit("models/alice/p", "main", &[("x", b"1")]).await.expect(404);
+    bob.commit("models/alice/p", "main", &[("x", b"1")]).await.expect(404);
+    bob.commit("models/alice/p", "main?create_pr=1", &[("x", b"1")]).await.expect(404);
+}
+
+#[tokio::test]
+async fn malformed_bodies_say_what_to_change_and_change_nothing() {
+    let limits = Limits {
+        commit_body_bytes_max: 4_000,
+        commit_operations_max: 3,
+        commit_inline_file_bytes_max: 1_000,
+        ..Limits::default()
+    };
+    let node = TestNode::start_with(NodeOptions { limits, ..NodeOptions::default() }).await;
+    let alice = node.client("alice");
+    alice.repo_create("model", "alice/m", "public").await;
+    let header = r#"{"key":"header","value":{"summary":"s"}}"#;
+    let file = r#"{"key":"file","value":{"path":"a","content":"eA==","encoding":"base64"}}"#;
+    let bodies = [
+        (400, String::new(), "header"),
+        (400, file.to_owned(), "header"),
+        (400, format!("{header}\n{header}"), "one `header`"),
+        (400, format!("{header}\nnot json"), "line 2"),
+        (400, format!("{header}\n{}", file.replace("eA==", "%")), "base64"),
+        (400, format!("{header}\n{}", file.replace("file", "fil")), "`fil` is unknown"),
+        (400, format!("{header}\n{}", file.replace("path", "pat")), "`path`"),
+        (413, format!("{header}\n{}", vec![file; 4].join("\n")), "commit_operations_max"),
+        (413, format!("{header}\n{}", file.replace("eA==", &"eHh4".repeat(400))), "commit_inline_file_bytes_max"),
+        (413, format!("{header}\n{}", " ".repeat(4_000)), "commit_body_bytes_max"),
+    ];
+    for (status, body, words) in bodies {
+        let request = alice.request(Method::POST, &format!("/api/{REPO}/commit/main")).body(body.clone());
+        let answer = alice.send(request).await.expect(status);
+        assert!(answer.text().contains(words), "{body}: {}", answer.text());
+    }
+    assert_eq!(paths(&node, "main").await, [".gitattributes"]);
+}
+
+/// What a repository holds after random changes is what a plain map holds after the same changes.
+#[tokio::test]
+async fn random_changes_leave_what_a_map_would_hold() {
+    let node = node_with_repo().await;
+    let alice = node.client("alice");
+    let random = SeededEntropy::new(20);
+    let pick = |count: u64| random.next_u64() % count;
+    let mut expected: BTreeMap<String, String> = BTreeMap::new();
+    for _ in 0..60 {
+        let depth = 1 + pick(3);
+        let path = (0..depth).map(|_| ["a", "b", "a.b", "a0"][pick(4) as usize]).collect::<Vec<_>>().join("/");
+        let is_folder = expected.keys().any(|file| file.starts_with(&format!("{path}/")));
+        let is_below_file = expected.keys().any(|file| path.starts_with(&format!("{file}/")));
+        let (line, status) = match pick(4) {
+            0 => (delete(&path), if expected.remove(&path).is_some() { 200 } else { 404 }),
+            1 => {
+                expected.retain(|file, _| !file.starts_with(&format!("{path}/")));
+                let line = json!({ "key": "deletedFolder", "value": { "path": path } });
+                (line, if is_folder { 200 } else { 404 })
+            }
+            _ => {
+                let content = pick(3).to_string();
+                let value = json!({ "path": path, "content": content, "encoding": "utf-8" });
+                let fits = !is_folder && !is_below_file;
+                if fits {
+                    expected.insert(path.clone(), content);
+                }
+                (json!({ "key": "file", "value": value }), if fits { 200 } else { 422 })
+            }
+        };
+        alice.commit_lines(REPO, "main", vec![line]).await.expect(status);
+    }
+    let items = alice.get(&format!("/api/{REPO}/tree/main?recursive=true")).await.expect(200).json();
+    let files = items.as_array().unwrap().iter().filter(|item| item["type"] == "file");
+    let found: BTreeMap<String, String> = files
+        .map(|file| (file["path"].as_str().unwrap().to_owned(), file["oid"].as_str().unwrap().to_owned()))
+        .collect();
+    let blob = |content: &String| object_id(GitKind::Blob, content.as_bytes()).to_string();
+    let mut expected: BTreeMap<String, String> =
+        expected.iter().map(|(path, content)| (path.clone(), blob(content))).collect();
+    expected.insert(".gitattributes".to_owned(), found[".gitattributes"].clone());
+    assert_eq!(found, expected);
 }
 
 #[tokio::test]
