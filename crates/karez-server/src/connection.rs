@@ -11,6 +11,7 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
+use crate::file_io::FileIo;
 use crate::{AppState, router};
 
 /// Serves until `stop` resolves, then lets running requests finish for at most `grace`.
@@ -46,7 +47,7 @@ pub async fn serve(listener: TcpListener, state: AppState, stop: impl Future<Out
         };
         // Answers are written whole; waiting to fill packets would only delay them.
         let _ = stream.set_nodelay(true);
-        let connection = graceful.watch(builder.serve_connection(TokioIo::new(stream), service.clone()));
+        let connection = graceful.watch(builder.serve_connection(TokioIo::new(FileIo(stream)), service.clone()));
         tokio::spawn(async move {
             if let Err(error) = connection.await {
                 tracing::debug!(%error, "connection ended early");

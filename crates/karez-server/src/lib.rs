@@ -17,6 +17,7 @@ mod cas;
 mod connection;
 mod error;
 mod extract;
+mod file_io;
 mod front;
 mod git;
 mod hub_api;

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use karez_hub::Hub;
 use karez_server::AppState;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -13,9 +12,6 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::cli::Serve;
 use crate::config::Settings;
 use crate::{chores, data_folder, node, print, welcome};
-
-/// Seconds between two looks for abandoned uploads.
-const SWEEP_SECS: u64 = 600;
 
 /// Runs the node until it is told to stop.
 ///
@@ -39,7 +35,6 @@ pub async fn run(serve: &Serve, settings: &Settings) -> anyhow::Result<()> {
     let data = folder.map(data_folder::shown);
     print::lines(&welcome::text(&url, data.as_deref(), &serve.admin, token.as_deref()));
 
-    let sweeping = tokio::spawn(sweep(Arc::clone(&hub)));
     let state = AppState::new(Arc::clone(&hub), settings.public_url.as_deref());
     let chores = chores::start(Arc::clone(&hub));
     let cut = karez_server::serve(listener, state, stop, Duration::from_secs(settings.stop_secs_max)).await;
@@ -47,24 +42,8 @@ pub async fn run(serve: &Serve, settings: &Settings) -> anyhow::Result<()> {
         tracing::warn!(connections = cut, secs = settings.stop_secs_max, "cut connections that did not finish in time");
     }
     chores::finish(chores, &hub).await;
-    sweeping.abort();
     hub.catalog().close().await;
     Ok(())
-}
-
-/// Removes what abandoned uploads left, now and then.
-async fn sweep(hub: Arc<Hub>) {
-    let mut turns = tokio::time::interval(Duration::from_secs(SWEEP_SECS));
-    loop {
-        turns.tick().await;
-        match hub.uploads_sweep().await {
-            Ok(0) => {}
-            Ok(uploads) => tracing::info!(uploads, "removed abandoned uploads"),
-            Err(error) => {
-                tracing::warn!(error = &error as &dyn std::error::Error, "could not remove abandoned uploads");
-            }
-        }
-    }
 }
 
 async fn listen(address: &str) -> anyhow::Result<TcpListener> {
