@@ -192,7 +192,7 @@ async fn malformed_bodies_say_what_to_change_and_change_nothing() {
         (400, format!("{header}\n{}", file.replace("eA==", "%")), "base64"),
         (400, format!("{header}\n{}", file.replace("file", "fil")), "`fil` is unknown"),
         (400, format!("{header}\n{}", file.replace("path", "pat")), "`path`"),
-        (413, format!("{header}\n{}", vec![file; 4].join("\n")), "commit_operations_max"),
+        (413, format!("{header}\n{}", [file; 4].join("\n")), "commit_operations_max"),
         (413, format!("{header}\n{}", file.replace("eA==", &"eHh4".repeat(400))), "commit_inline_file_bytes_max"),
         (413, format!("{header}\n{}", " ".repeat(4_000)), "commit_body_bytes_max"),
     ];
