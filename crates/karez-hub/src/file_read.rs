@@ -3,13 +3,13 @@
 //! Chunk hashes are not computed again on each read: they were checked when the xorb came in, and are
 //! checked by fsck. Lengths are, so a damaged xorb ends the answer early instead of shifting bytes.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::vec;
 
 use bytes::Bytes;
 use futures::stream::{BoxStream, StreamExt, TryStreamExt, try_unfold};
 use karez_catalog::FileRow;
-use karez_formats::xet::{FrameDecoder, Term, XorbIndex};
+use karez_formats::xet::{CHUNK_BYTES_MAX, FrameDecoder, Term, XorbIndex};
 use karez_store::{Store, StoreError};
 use karez_types::{ByteRange, XorbHash};
 
@@ -19,7 +19,7 @@ impl Hub {
     /// Streams a range of a file. The caller has checked that the reader may have it and that the
     /// range lies inside the file.
     ///
-    /// The stream holds one buffer of stored bytes and what it unpacks to, whatever the file's size.
+    /// The stream holds one buffer of stored bytes and one of unpacked ones, whatever the file's size.
     /// It fails with [`HubError::Damaged`] when the store does not have what the recipe promises.
     pub fn file_stream(&self, file: &FileRow, range: ByteRange) -> BoxStream<'static, HubResult<Bytes>> {
         terms_stream(self.store.clone(), &file.terms, range)
@@ -69,7 +69,7 @@ impl Reader {
             }
             let Some(piece) = self.pieces.next() else { return Ok(None) };
             let index = index_of(&self.store, piece.term.xorb).await?;
-            self.current = Some(Unpacking::start(&self.store, piece, &index)?);
+            self.current = Some(Unpacking::start(&self.store, piece, index)?);
         }
     }
 }
@@ -79,13 +79,24 @@ pub(crate) async fn index_of(store: &Store, xorb: XorbHash) -> HubResult<Arc<Xor
     store.xorb_index(xorb).await?.ok_or_else(|| HubError::Damaged(format!("xorb {xorb} is missing")))
 }
 
-/// The chunks of one piece on their way out.
+/// Raw bytes that are unpacked in one go, at least: small enough to be in the processor's cache still
+/// when the socket takes them, large enough that a system call costs nothing beside the copy.
+const GROUP_RAW_BYTES: u32 = 256 << 10;
+
+/// The chunks of one piece on their way out, in groups.
 struct Unpacking {
     xorb: XorbHash,
+    index: Arc<XorbIndex>,
     stored: BoxStream<'static, Result<Bytes, StoreError>>,
+    /// Stored bytes that came and are not unpacked yet.
+    window: Bytes,
     decoder: FrameDecoder,
-    /// Raw bytes that the frames still have to give.
-    raw_left: u64,
+    /// Next chunk to unpack.
+    next: u32,
+    /// One past the last chunk that is wanted.
+    last: u32,
+    /// Where the next stored byte is in the xorb.
+    position: u64,
     /// Raw bytes before the first that is wanted.
     skip_bytes: u64,
     /// Raw bytes still wanted.
@@ -93,7 +104,7 @@ struct Unpacking {
 }
 
 impl Unpacking {
-    fn start(store: &Store, piece: Piece, index: &XorbIndex) -> HubResult<Unpacking> {
+    fn start(store: &Store, piece: Piece, index: Arc<XorbIndex>) -> HubResult<Unpacking> {
         let Piece { term, mut skip_bytes, take_bytes } = piece;
         let damaged = || HubError::Damaged(format!("xorb {} does not have the chunks of a file's term", term.xorb));
         let chunks = index.slice(term.chunk_start..term.chunk_end).ok_or_else(damaged)?;
@@ -108,44 +119,107 @@ impl Unpacking {
             skip_bytes -= raw_bytes;
             first += 1;
         }
-        let (mut last, mut raw_left) = (first, 0u64);
+        let (mut last, mut covered) = (first, 0u64);
         for raw_bytes in wanted {
             last += 1;
-            raw_left += raw_bytes;
-            if raw_left >= skip_bytes + take_bytes {
+            covered += raw_bytes;
+            if covered >= skip_bytes + take_bytes {
                 break;
             }
         }
         let range = index.stored_range(first..last).ok_or_else(damaged)?;
-        let stored = store.xorb_stream(term.xorb, range);
-        Ok(Unpacking { xorb: term.xorb, stored, decoder: FrameDecoder::new(), raw_left, skip_bytes, take_bytes })
+        Ok(Unpacking {
+            xorb: term.xorb,
+            stored: store.xorb_stream(term.xorb, range),
+            window: Bytes::new(),
+            decoder: FrameDecoder::new(),
+            next: first,
+            last,
+            position: range.start,
+            skip_bytes,
+            take_bytes,
+            index,
+        })
     }
 
     async fn next(&mut self) -> HubResult<Option<Bytes>> {
-        let damaged = |reason: &dyn std::fmt::Display| HubError::Damaged(format!("xorb {}: {reason}", self.xorb));
-        while self.take_bytes > 0 {
-            let Some(stored) = self.stored.next().await else {
-                return Err(damaged(&"it ends before its last chunk"));
-            };
-            let stored = stored?;
-            // A buffer of stored bytes unpacks in a tenth of a millisecond, less than a hop to
-            // another thread costs in lost cache; so this runs on the runtime's thread.
-            let mut raw = Vec::with_capacity(stored.len() + stored.len() / 4);
-            self.decoder.push_into(&stored, &mut raw).map_err(|error| damaged(&error))?;
-            drop(stored);
-            let Some(left) = self.raw_left.checked_sub(raw.len() as u64) else {
-                return Err(damaged(&"its chunks are longer than its index says"));
-            };
-            self.raw_left = left;
-            let skipped = self.skip_bytes.min(raw.len() as u64);
-            self.skip_bytes -= skipped;
-            let taken = self.take_bytes.min(raw.len() as u64 - skipped);
-            if taken > 0 {
-                self.take_bytes -= taken;
-                let (from, to) = (skipped as usize, (skipped + taken) as usize);
-                return Ok(Some(Bytes::from(raw).slice(from..to)));
-            }
+        if self.take_bytes == 0 {
+            return Ok(None);
         }
-        Ok(None)
+        let (stored_end, raw_bytes) = self.group();
+        let mut raw = RawBuffer::take();
+        while self.position < stored_end {
+            if self.window.is_empty() {
+                let window = self.stored.next().await;
+                self.window = window.ok_or_else(|| self.damaged(&"it ends before its last chunk"))??;
+            }
+            let fits = usize::try_from(stored_end - self.position).unwrap_or(usize::MAX);
+            let part = self.window.split_to(fits.min(self.window.len()));
+            self.position += part.len() as u64;
+            // A group unpacks in a tenth of a millisecond, less than a hop to another thread costs in
+            // lost cache; so this runs on the runtime's thread.
+            self.decoder.push_into(&part, &mut raw.0).map_err(|error| self.damaged(&error))?;
+        }
+        if raw.0.len() as u64 != raw_bytes {
+            return Err(self.damaged(&"its chunks have other lengths than its index says"));
+        }
+        let from = self.skip_bytes;
+        let to = raw_bytes.min(from + self.take_bytes);
+        self.skip_bytes = 0;
+        self.take_bytes -= to - from;
+        Ok(Some(Bytes::from_owner(raw).slice(from as usize..to as usize)))
+    }
+
+    /// Moves on to the next group of chunks. Returns where it ends in the xorb, and its raw length:
+    /// known before anything is unpacked, so that no compressed bytes can ask for more memory.
+    fn group(&mut self) -> (u64, u64) {
+        let mut raw_bytes = 0;
+        let mut stored_end = self.position;
+        while self.next < self.last && raw_bytes < GROUP_RAW_BYTES {
+            let chunk = self.index.chunks[self.next as usize];
+            raw_bytes += chunk.raw_bytes;
+            stored_end = u64::from(chunk.end_bytes);
+            self.next += 1;
+        }
+        (stored_end, u64::from(raw_bytes))
+    }
+
+    fn damaged(&self, reason: &dyn std::fmt::Display) -> HubError {
+        HubError::Damaged(format!("xorb {}: {reason}", self.xorb))
+    }
+}
+
+/// Buffers that wait to be used again, at most [`IDLE_BUFFERS_MAX`]. New memory costs a page fault for
+/// every 4 KiB, which was more than all the rest of a read.
+static IDLE_BUFFERS: Mutex<Vec<Vec<u8>>> = Mutex::new(Vec::new());
+
+/// Bounds the memory of a node that reads nothing any more to 6 MiB.
+const IDLE_BUFFERS_MAX: usize = 16;
+
+/// A buffer for a group of unpacked chunks; goes back to the idle ones when the socket has taken it.
+struct RawBuffer(Vec<u8>);
+
+impl RawBuffer {
+    fn take() -> RawBuffer {
+        let idle = IDLE_BUFFERS.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        // The last chunk of a group may begin just before its end.
+        RawBuffer(idle.unwrap_or_else(|| Vec::with_capacity(GROUP_RAW_BYTES as usize + CHUNK_BYTES_MAX)))
+    }
+}
+
+impl AsRef<[u8]> for RawBuffer {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Drop for RawBuffer {
+    fn drop(&mut self) {
+        let mut buffer = std::mem::take(&mut self.0);
+        buffer.clear();
+        let mut idle = IDLE_BUFFERS.lock().unwrap_or_else(PoisonError::into_inner);
+        if idle.len() < IDLE_BUFFERS_MAX {
+            idle.push(buffer);
+        }
     }
 }
