@@ -29,6 +29,9 @@ const RETRY_LONGEST_SECS: u64 = 10;
 const CONNECT_SECS_MAX: u64 = 10;
 const IDLE_SECS_MAX: u64 = 60;
 
+/// Word for the one action whose object may be missing.
+const READ: &str = "read";
+
 /// Objects behind the `object_store` trait. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Objects {
@@ -104,13 +107,13 @@ impl Objects {
         let result = match self.store.get(&self.path(name)).await {
             Ok(result) => result,
             Err(Error::NotFound { .. }) => return Ok(None),
-            Err(error) => return Err(failed("read", name, error)),
+            Err(error) => return Err(failed(READ, name, error)),
         };
         let bytes = result.meta.size;
         if bytes > bytes_max {
             return Err(StoreError::Corrupt { name: name.to_owned(), what: format!("{bytes} bytes is too long") });
         }
-        Ok(Some(result.bytes().await.map_err(|error| failed("read", name, error))?.into()))
+        Ok(Some(result.bytes().await.map_err(|error| failed(READ, name, error))?.into()))
     }
 
     pub(crate) fn stream(&self, name: String, range: ByteRange) -> BoxStream<'static, Result<Bytes, StoreError>> {
@@ -121,12 +124,12 @@ impl Objects {
         let stream = async move {
             let options = GetOptions::new().with_range(Some(range.start..range.end));
             let result = objects.store.get_opts(&objects.path(&name), options).await;
-            let result = result.map_err(|error| failed("read", &name, error))?;
+            let result = result.map_err(|error| failed(READ, &name, error))?;
             if result.range != (range.start..range.end) {
                 let what = format!("it ends at byte {}, before the range that was asked for", result.range.end);
                 return Err(StoreError::Corrupt { name, what });
             }
-            Ok(result.into_stream().map_err(move |error| failed("read", &name, error)))
+            Ok(result.into_stream().map_err(move |error| failed(READ, &name, error)))
         };
         futures::stream::once(stream).try_flatten().boxed()
     }
@@ -180,7 +183,8 @@ impl Objects {
 
 fn failed(action: &str, name: &str, error: Error) -> StoreError {
     match error {
-        Error::NotFound { .. } => StoreError::Missing { name: name.to_owned() },
+        // Whatever else is asked of something that is not there, it is the bucket that is missing.
+        Error::NotFound { .. } if action == READ => StoreError::Missing { name: name.to_owned() },
         error => StoreError::Backend { action: format!("{action} {name}"), source: Box::new(error) },
     }
 }

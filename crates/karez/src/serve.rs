@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use karez_hub::Hub;
 use karez_server::AppState;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -12,6 +13,9 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::cli::Serve;
 use crate::config::Settings;
 use crate::{chores, data_folder, node, print, welcome};
+
+/// Seconds for the store to answer at the start.
+const STORE_CHECK_SECS_MAX: u64 = 20;
 
 /// Runs the node until it is told to stop.
 ///
@@ -29,6 +33,7 @@ pub async fn run(serve: &Serve, settings: &Settings) -> anyhow::Result<()> {
     // Before anything is printed: who stops the node early must not cut it off.
     let stop = stop_asked()?;
     let hub = node::open(settings).await?;
+    store_check(&hub, settings).await?;
     let listener = listen(&settings.listen).await?;
     let token = hub.first_run(&serve.admin).await.context("cannot make the first administrator")?;
     let url = public_url(settings, listener.local_addr()?);
@@ -44,6 +49,24 @@ pub async fn run(serve: &Serve, settings: &Settings) -> anyhow::Result<()> {
     chores::finish(chores, &hub).await;
     hub.catalog().close().await;
     Ok(())
+}
+
+/// Writes and removes a small object: a wrong bucket, key or disk is better found now than at the first push.
+async fn store_check(hub: &Hub, settings: &Settings) -> anyhow::Result<()> {
+    let place = settings.store_location()?;
+    let checked = tokio::time::timeout(Duration::from_secs(STORE_CHECK_SECS_MAX), hub.store().healthy()).await;
+    match checked {
+        Ok(Ok(())) => Ok(()),
+        // Reading still works on a full disk, and the node says so to whoever pushes.
+        Ok(Err(error)) if error.is_full() => {
+            tracing::warn!(store = %place, "there is no room left: people can read but not push");
+            Ok(())
+        }
+        Ok(Err(error)) => Err(anyhow::Error::new(error).context(format!("the store {place} does not work"))),
+        Err(_) => {
+            anyhow::bail!("the store {place} did not answer for {STORE_CHECK_SECS_MAX} seconds. Is its address right?")
+        }
+    }
 }
 
 async fn listen(address: &str) -> anyhow::Result<TcpListener> {

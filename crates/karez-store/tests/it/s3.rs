@@ -85,5 +85,6 @@ async fn s3_conforms() {
     crate::conformance::all(&prefixed).await;
 
     let missing_bucket = Store::open(server.location("karez-no-such-bucket"), 1 << 20).await.unwrap();
-    assert!(missing_bucket.healthy().await.is_err());
+    let said = missing_bucket.healthy().await;
+    assert!(matches!(said, Err(karez_store::StoreError::Backend { .. })), "{said:?}");
 }

@@ -107,3 +107,11 @@ fn help_and_version_need_no_node() {
     assert!(succeed(folder.path(), &["--version"]).starts_with("karez "));
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "nothing was made");
 }
+
+#[test]
+fn a_store_that_does_not_work_is_said_at_the_start() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("file"), b"").unwrap();
+    let said = fail(folder.path(), &["serve", "--listen", "127.0.0.1:0", "--store", "file/objects"]);
+    assert!(said.starts_with("karez: cannot open the store file/objects"), "{said}");
+}
