@@ -37,7 +37,7 @@ async fn folder_node() -> (TestNode, AccountId, XetGrant) {
     let node = TestNode::start_with(NodeOptions { store: NodeStore::Folder, ..NodeOptions::default() }).await;
     node.client("alice").repo_create("model", "alice/m", "private").await;
     let address = RepoAddress::parse(RepoKind::Model, "alice/m").unwrap();
-    let token = node.hub.xet_token(&Actor::Operator, &address, XetScope::Write).await.unwrap();
+    let token = node.hub.xet_write_token(&Actor::Operator, &address, karez_hub::PushPlace::Undecided).await.unwrap();
     let grant = node.hub.xet_sign_in(Some(&token.text), XetScope::Write).unwrap();
     (node, grant.owner, grant)
 }
