@@ -11,7 +11,7 @@ use crate::xet_client::{Packed, Xet, node_with_repo, noise, pack, sha256};
 fn refused(answer: Answer, words: &str) {
     let answer = answer.expect(400);
     assert!(answer.text().contains(words), "expected `{words}` in {}", answer.text());
-    assert_eq!(answer.header("x-error-message").is_empty(), false);
+    assert!(!answer.header("x-error-message").is_empty());
 }
 
 #[tokio::test]
