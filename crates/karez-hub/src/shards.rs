@@ -18,6 +18,7 @@ use karez_formats::xet::{
 };
 use karez_types::{ByteRange, ChunkHash, FileHash, Sha256, XorbHash};
 use sha2::Digest;
+use tokio::task::JoinHandle;
 
 use crate::file_read::{index_of, terms_stream};
 use crate::xorbs::{BATCH_BYTES, task_lost};
@@ -188,34 +189,37 @@ impl Hub {
         report: &(impl Fn(u64) + Sync),
     ) -> HubResult<Sha256> {
         let mut stream = terms_stream(self.store.clone(), terms, ByteRange { start: 0, end: file_bytes });
-        let mut hasher = sha2::Sha256::new();
+        if file_bytes <= INLINE_BYTES_MAX {
+            let mut hasher = sha2::Sha256::new();
+            while let Some(piece) = stream.try_next().await? {
+                hasher.update(&piece);
+            }
+            report(file_bytes);
+            return Ok(Sha256(hasher.finalize().into()));
+        }
+        // One batch is hashed while the next is read and unpacked.
+        let mut hashing = hash_batch(sha2::Sha256::new(), Vec::new());
         let (mut batch, mut batch_bytes) = (Vec::new(), 0);
-        while let Some(piece) = stream.next().await {
-            let piece = piece?;
+        while let Some(piece) = stream.try_next().await? {
             batch_bytes += piece.len();
             batch.push(piece);
             if batch_bytes >= BATCH_BYTES {
-                hasher = hash_batch(hasher, std::mem::take(&mut batch)).await?;
+                hashing = hash_batch(hashing.await.map_err(task_lost)?, std::mem::take(&mut batch));
                 report(batch_bytes as u64);
                 batch_bytes = 0;
             }
         }
-        if file_bytes <= INLINE_BYTES_MAX {
-            batch.iter().for_each(|piece| hasher.update(piece));
-        } else {
-            hasher = hash_batch(hasher, batch).await?;
-        }
+        let hasher = hash_batch(hashing.await.map_err(task_lost)?, batch).await.map_err(task_lost)?;
         report(batch_bytes as u64);
         Ok(Sha256(hasher.finalize().into()))
     }
 }
 
-async fn hash_batch(mut hasher: sha2::Sha256, batch: Vec<Bytes>) -> HubResult<sha2::Sha256> {
-    let work = move || {
+fn hash_batch(mut hasher: sha2::Sha256, batch: Vec<Bytes>) -> JoinHandle<sha2::Sha256> {
+    tokio::task::spawn_blocking(move || {
         batch.iter().for_each(|piece| hasher.update(piece));
         hasher
-    };
-    tokio::task::spawn_blocking(work).await.map_err(task_lost)
+    })
 }
 
 /// A file whose recipe is right; its sha256 is not checked yet.

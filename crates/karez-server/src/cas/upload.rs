@@ -146,3 +146,37 @@ pub(super) async fn telemetry(
     tracing::debug!(report_bytes = bytes.len(), "a client reported on its transfer");
     Ok(Json(json!({})))
 }
+
+#[cfg(test)]
+mod tests {
+    use futures::StreamExt;
+    use tokio::sync::oneshot;
+
+    use super::*;
+
+    /// Frames of a registration that ends when the test says so.
+    async fn told(outcome: HubResult<bool>) -> Vec<Value> {
+        let (end, ended) = oneshot::channel::<HubResult<bool>>();
+        let work = tokio::spawn(async move { ended.await.unwrap() });
+        let latest = Arc::new(Mutex::new(ShardProgress::Validating { verified: 3, total: 9 }));
+        let mut frames = Box::pin(frames(Some(work), latest));
+        let mut lines = vec![frames.next().await.unwrap().unwrap()];
+        end.send(outcome).unwrap();
+        while let Some(frame) = frames.next().await {
+            lines.push(frame.unwrap());
+        }
+        assert!(lines.iter().all(|line| line.ends_with(b"\n")));
+        lines.iter().map(|line| serde_json::from_slice(line).unwrap()).collect()
+    }
+
+    #[tokio::test]
+    async fn progress_comes_first_and_the_outcome_last() {
+        let progress = json!({ "type": "validating", "verified": 3, "total": 9 });
+        assert_eq!(told(Ok(true)).await, [progress.clone(), json!({ "type": "result" })]);
+        let error = |message: String, retryable| json!({ "type": "error", "message": message, "retryable": retryable });
+        let wrong = HubError::Invalid("wrong".to_owned());
+        assert_eq!(told(Err(wrong)).await, [progress.clone(), error("wrong".to_owned(), false)]);
+        let busy = error(HubError::Busy.to_string(), true);
+        assert_eq!(told(Err(HubError::Busy)).await, [progress, busy]);
+    }
+}
