@@ -185,8 +185,17 @@ fn failed(action: &str, name: &str, error: Error) -> StoreError {
     match error {
         // Whatever else is asked of something that is not there, it is the bucket that is missing.
         Error::NotFound { .. } if action == READ => StoreError::Missing { name: name.to_owned() },
-        error => StoreError::Backend { action: format!("{action} {name}"), source: Box::new(error) },
+        // The crate prints the cause inside the message and returns it as the source too; once is enough.
+        error => {
+            StoreError::Backend { action: format!("{action} {name}"), source: one_line(&error.to_string()).into() }
+        }
     }
+}
+
+/// Puts what a server said into one line of bounded length.
+fn one_line(text: &str) -> String {
+    const LETTERS_MAX: usize = 400;
+    text.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(LETTERS_MAX).collect()
 }
 
 /// An object that arrives in pieces and whose name is known: sent as a multipart upload once it is
