@@ -7,7 +7,7 @@ use anyhow::Result;
 use super::rust::number_before;
 use crate::{
     environment::{Venv, ensure_javascript},
-    process::{cargo, root, shown, target},
+    process::{root, shown, target},
     report::Counts,
 };
 
@@ -35,9 +35,6 @@ pub fn others(postgres_url: &str) -> Result<Counts> {
 
 fn pytest(venv: Venv, folder: &str, environment: &[(&str, &str)]) -> Result<Counts> {
     venv.ensure()?;
-    if !shown(&mut cargo(&["build", "--quiet", "--package", "karez"]))?.succeeded {
-        return Ok(Counts::one(false));
-    }
     let mut command = Command::new(venv.program("python")?);
     command
         .args(["-m", "pytest", "-p", "no:cacheprovider", "--durations=8", "--tb=short", "-ra", folder])

@@ -7,11 +7,12 @@ mod lint;
 mod rust;
 mod sources;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 
 use crate::{
     environment::{self, Venv},
     postgres::Postgres,
+    process::{cargo, shown},
     report::{Counts, Report},
 };
 
@@ -19,6 +20,7 @@ use crate::{
 #[derive(Default)]
 struct Session {
     postgres: Option<Postgres>,
+    has_program: bool,
 }
 
 impl Session {
@@ -28,6 +30,22 @@ impl Session {
             self.postgres = Some(Postgres::start()?);
         }
         Ok(self.postgres.as_ref().expect("it was just started"))
+    }
+
+    /// Builds the program under test, unless the Rust tests of this run did: with other features it would be built a second time.
+    fn program(&mut self) -> Result<()> {
+        if !self.has_program && !shown(&mut cargo(&["build", "--quiet", "--package", "karez"]))?.succeeded {
+            bail!("the program does not build");
+        }
+        self.has_program = true;
+        Ok(())
+    }
+
+    fn rust_tests(&mut self) -> Result<Counts> {
+        let counts = rust::workspace(&self.postgres()?.url())?;
+        // Tests that failed were built, and so was the program; a build that failed counts nothing as passed.
+        self.has_program = counts.passed > 0;
+        Ok(counts)
     }
 }
 
@@ -39,12 +57,12 @@ const STEPS: [Step; 11] = [
     ("sources", |_| sources::check()),
     ("boundaries", |_| boundaries::check()),
     ("clippy", |_| lint::clippy()),
-    ("rust", |session| rust::workspace(&session.postgres()?.url())),
+    ("rust", Session::rust_tests),
     ("fuzz", |_| fuzz::build()),
-    ("upstream", |_| rust::upstream()),
-    ("clients-hub2", |_| clients::hub(Venv::Hub2)),
-    ("clients-hub1", |_| clients::hub(Venv::Hub1)),
-    ("clients-others", |session| clients::others(&session.postgres()?.url())),
+    ("upstream", |session| session.program().and_then(|()| rust::upstream())),
+    ("clients-hub2", |session| session.program().and_then(|()| clients::hub(Venv::Hub2))),
+    ("clients-hub1", |session| session.program().and_then(|()| clients::hub(Venv::Hub1))),
+    ("clients-others", |session| session.program().and_then(|()| clients::others(&session.postgres()?.url()))),
 ];
 
 /// Prints the names of the steps.
