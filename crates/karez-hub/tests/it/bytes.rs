@@ -1,6 +1,7 @@
 //! Large files: in through ingest and xorbs, out as streams; what breaks off leaves nothing.
 
 use std::path::Path;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures::{Stream, StreamExt, TryStreamExt, stream};
@@ -107,12 +108,16 @@ async fn what_breaks_off_leaves_nothing() {
     let outcome = node.hub.xorb_put(&grant, xorb.hash, broken_body(&xorb.bytes)).await;
     assert!(matches!(outcome, Err(HubError::BodyBroken(_))), "{outcome:?}");
     assert!(!node.hub.xorb_known(&grant, xorb.hash).await.unwrap());
-    // Files of stages that were dropped are removed off the runtime's threads; the store's own
-    // shutdown of a stage is what the next write waits for.
     node.hub.xorb_put(&grant, xorb.hash, body(&xorb.bytes)).await.unwrap();
     let objects = node.folder().join("objects");
     assert_eq!(files_below(&objects.join("xorbs")).len(), 2, "one xorb and its index");
-    assert_eq!(files_below(&objects.join("tmp")), Vec::<String>::new());
+    // A batch that was being written when its stage was dropped goes away in the background.
+    let emptied = async {
+        while !files_below(&objects.join("tmp")).is_empty() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), emptied).await.expect("nothing stays in tmp");
     node.stop().await;
 }
 

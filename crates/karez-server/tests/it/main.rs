@@ -3,6 +3,7 @@
 mod cas;
 mod cas_hostile;
 mod coverage;
+mod disk_full;
 mod git;
 mod lfs;
 mod listing;
