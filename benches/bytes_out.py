@@ -57,7 +57,8 @@ def raw(bench: Bench, repos: dict[str, str]) -> list[Row]:
     total = ROUNDS * sum(int(span.split("-")[1]) - int(span.split("-")[0]) + 1 for _, _, span in plan)
     nginx = Nginx(bench.folder / "nginx-raw", f"root {xorb_folder(node).parent};")
     ours, theirs = [], []
-    for _ in range(3):
+    # In turns, and often: nginx spends so little that noise of a few hundredths of a second changes the ratio.
+    for _ in range(8):
         ours.append(bench.curl(node, [(url, span) for _, url, span in plan] * ROUNDS))
         theirs.append(bench.curl(nginx, [(f"{nginx.endpoint}/xorbs/{xorb[:2]}/{xorb[2:4]}/{xorb}", span) for xorb, _, span in plan] * ROUNDS))
     nginx.stop()
