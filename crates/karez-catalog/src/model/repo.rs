@@ -63,11 +63,6 @@ impl Repo {
     pub fn zone(&self) -> Zone {
         Zone::of_owner(self.owner.id)
     }
-
-    /// Returns the zones whose bytes a writer to this repository may speak of.
-    pub fn writer_zones(&self) -> [Zone; 2] {
-        [Zone::PUBLIC, self.zone()]
-    }
 }
 
 /// A repository to create.
