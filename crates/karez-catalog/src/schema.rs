@@ -17,8 +17,10 @@ pub(crate) struct Migration {
 }
 
 /// Every step since the first version, oldest first.
-pub(crate) const MIGRATIONS: &[Migration] =
-    &[Migration { name: "first tables", sql: include_str!("migrations/0001_first_tables.sql") }];
+pub(crate) const MIGRATIONS: &[Migration] = &[
+    Migration { name: "first tables", sql: include_str!("migrations/0001_first_tables.sql") },
+    Migration { name: "log, remotes, mirrors", sql: include_str!("migrations/0002_federation.sql") },
+];
 
 /// Key of PostgreSQL's advisory lock: "karez" and a number, as ASCII.
 const LOCK_KEY: i64 = 0x006b_6172_657a_0001;

@@ -58,6 +58,7 @@ value_from! {
     karez_types::AccountId, |id| Value::Int(Some(id.0));
     karez_types::RepoId, |id| Value::Int(Some(id.0));
     karez_types::TokenId, |id| Value::Int(Some(id.0));
+    karez_types::RemoteId, |id| Value::Int(Some(id.0));
     karez_types::Zone, |zone| Value::Int(Some(zone.0));
     &'a str, |text| Value::Text(Some(text));
     &'a String, |text| Value::Text(Some(text));

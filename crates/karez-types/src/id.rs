@@ -30,6 +30,11 @@ id_type!(
     TokenId
 );
 
+id_type!(
+    /// Row id of a remote: another node (peer) or hub (upstream).
+    RemoteId
+);
+
 /// A trust zone: whose bytes may be spoken of to whom.
 ///
 /// Stored xorbs and files belong to the zone of the owner who pushed them, and to the public zone

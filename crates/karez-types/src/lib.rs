@@ -22,7 +22,7 @@ mod role;
 pub use clock::{Clock, FixedClock, SystemClock, Timestamp};
 pub use entropy::{Entropy, SeededEntropy, SystemEntropy, alphanumeric};
 pub use hash::{ChunkHash, FileHash, GitOid, HashError, RangeHash, Sha256, XorbHash};
-pub use id::{AccountId, RepoId, TokenId, Zone};
+pub use id::{AccountId, RemoteId, RepoId, TokenId, Zone};
 pub use limits::Limits;
 pub use name::{NameError, OwnerName, RepoAddress, RepoKind, RepoName, fold_name};
 pub use path::{PathError, RepoPath};

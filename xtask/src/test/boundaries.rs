@@ -19,22 +19,26 @@ const DIRECT: [(&str, &[&str]); 5] = [
 ];
 
 /// Packages that must not appear anywhere below a crate, tests and benchmarks aside.
-const BELOW: [(&str, &[&str]); 6] = [
+const BELOW: [(&str, &[&str]); 8] = [
     ("karez-types", &["tokio", "axum", "sqlx", "http", "reqwest"]),
     ("karez-formats", &["tokio", "axum", "sqlx", "http", "reqwest"]),
-    ("karez-store", &["karez-catalog", "karez-hub", "axum", "sqlx"]),
-    ("karez-catalog", &["karez-store", "karez-hub", "axum", "object_store"]),
-    ("karez-hub", &["karez-server", "axum"]),
+    ("karez-store", &["karez-catalog", "karez-governance", "karez-hub", "axum", "sqlx"]),
+    ("karez-catalog", &["karez-store", "karez-governance", "karez-hub", "axum", "object_store"]),
+    ("karez-governance", &["karez-store", "karez-catalog", "karez-hub", "tokio", "axum", "sqlx", "http", "reqwest"]),
+    ("karez-hub", &["karez-federation", "karez-server", "axum"]),
+    ("karez-federation", &["karez-server", "axum"]),
     ("karez", &["aws-lc-rs", "aws-lc-sys", "openssl-sys", "native-tls", "karez-testkit"]),
 ];
 
 /// Dependencies point one way: a crate may name only those that stand before it.
-const ORDER: [&str; 8] = [
+const ORDER: [&str; 10] = [
     "karez-types",
     "karez-formats",
     "karez-store",
     "karez-catalog",
+    "karez-governance",
     "karez-hub",
+    "karez-federation",
     "karez-server",
     "karez-testkit",
     "karez",

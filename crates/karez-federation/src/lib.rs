@@ -1,0 +1,10 @@
+//! Nodes as equals: upstream hubs, peers, following, and the transfer of bytes over poor lines.
+//!
+//! Invariants:
+//! - Nothing dials out but to remotes that the operator added, and never to a private address unless allowed.
+//! - Every byte from outside is verified before it is used: chunks by their hash, files by their sha256,
+//!   git objects by their id, logs by signature and proof.
+//! - What was received is written down before anything else happens, and is not asked for twice.
+//! - A remote decides about its own repositories only; nothing here is deleted because a remote says so.
+
+#![forbid(unsafe_code)]
