@@ -16,5 +16,6 @@ pub mod gitignore;
 pub mod gzip;
 pub mod http_range;
 pub mod lfs;
+pub mod log_entry;
 pub mod safetensors;
 pub mod xet;
