@@ -8,3 +8,5 @@
 //! - A remote decides about its own repositories only; nothing here is deleted because a remote says so.
 
 #![forbid(unsafe_code)]
+
+pub mod transfer;
