@@ -10,6 +10,7 @@
 pub mod attributes;
 pub mod card;
 pub mod commit_ndjson;
+pub mod file_map;
 pub mod gguf;
 pub mod git;
 pub mod gitignore;

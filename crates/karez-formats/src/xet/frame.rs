@@ -9,6 +9,8 @@ pub const FRAME_HEADER_BYTES: usize = 8;
 /// Most stored bytes of one chunk. Compression that makes a chunk longer is legal but useless; the
 /// reference client refuses more than this too.
 const STORED_BYTES_MAX: usize = 2 * CHUNK_BYTES_MAX;
+/// Longest frame, header included.
+pub const FRAME_BYTES_MAX: usize = FRAME_HEADER_BYTES + STORED_BYTES_MAX;
 
 /// First byte of a header. No later version exists.
 const FRAME_VERSION: u8 = 0;

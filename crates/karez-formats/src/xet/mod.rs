@@ -32,7 +32,7 @@ mod xorb;
 pub use chunker::{CHUNK_BYTES_MAX, CHUNK_BYTES_MIN, CHUNK_BYTES_TARGET, Chunker};
 pub use crc::Crc64Nvme;
 pub use dedup::{DedupAnswer, encode_dedup_answer};
-pub use frame::{FRAME_HEADER_BYTES, FrameDecoder, decode_chunks};
+pub use frame::{FRAME_BYTES_MAX, FRAME_HEADER_BYTES, FrameDecoder, decode_chunks};
 pub use hash::{chunk_hash, keyed_chunk_hash, range_hash};
 pub use index::{IndexedChunk, XorbIndex};
 pub use merkle::{FileHasher, file_hash, xorb_hash};

@@ -1,6 +1,7 @@
 //! The formats against other programs and against generated input.
 
 mod attributes;
+mod file_map;
 mod generated;
 mod git_program;
 mod mutations;
