@@ -1,15 +1,16 @@
 //! Repositories: creation, address, settings. Listings are in `repo_list`.
 
 use karez_types::{
-    AccountId, GitOid, OwnerName, RepoAddress, RepoId, RepoKind, RepoName, Timestamp, Visibility, Zone, fold_name,
+    AccountId, GitOid, OwnerName, RemoteId, RepoAddress, RepoId, RepoKind, RepoName, Timestamp, Visibility, Zone,
+    fold_name,
 };
 
 use crate::commit::{CommitPlan, write_commit};
 use crate::engine::{Tx, args, transact};
 use crate::list::rows_in_list;
 use crate::model::{
-    AccountKind, CommitContent, CommitOutcome, Found, NewRepo, Owner, Repo, RepoCreated, RepoFacts, RepoMoved,
-    RepoPatch,
+    AccountKind, CommitContent, CommitOutcome, Found, MirrorMark, NewRepo, Owner, Repo, RepoCreated, RepoFacts,
+    RepoMoved, RepoPatch,
 };
 use crate::row::{Row, valid};
 use crate::value::Value;
@@ -24,9 +25,11 @@ macro_rules! select_repo {
     ($rest:expr) => {
         concat!(
             "SELECT r.id, r.kind, r.owner_id, a.name, a.kind, r.name, r.visibility, r.gated, r.sdk, r.created,
-                    r.modified, r.downloads, r.likes, r.tags, r.pipeline_tag, r.library_name, h.target
+                    r.modified, r.downloads, r.likes, r.tags, r.pipeline_tag, r.library_name, h.target,
+                    m.remote_id, m.is_restricted, m.withdrawn, m.is_hidden
              FROM repo r JOIN account a ON a.id = r.owner_id
-             LEFT JOIN git_ref h ON h.repo_id = r.id AND h.name = 'refs/heads/main' ",
+             LEFT JOIN git_ref h ON h.repo_id = r.id AND h.name = 'refs/heads/main'
+             LEFT JOIN mirror m ON m.repo_id = r.id ",
             $rest
         )
     };
@@ -58,20 +61,36 @@ pub(crate) fn repo_at(row: &Row) -> Result<Repo, CatalogError> {
         head: head
             .map(|bytes| valid("git_ref", "a hash of the wrong length", GitOid::from_slice(&bytes)))
             .transpose()?,
+        mirror: mark_at(row, 17)?,
     })
 }
 
+/// Reads what a left join found of a mirror.
+fn mark_at(row: &Row, at: usize) -> Result<Option<MirrorMark>, CatalogError> {
+    let Some(remote) = row.opt_int(at)? else { return Ok(None) };
+    Ok(Some(MirrorMark {
+        remote: RemoteId(remote),
+        is_restricted: row.flag(at + 1)?,
+        withdrawn: row.opt_int(at + 2)?.map(Timestamp),
+        is_hidden: row.flag(at + 3)?,
+    }))
+}
+
 /// Returns `owner/name` in lower case: two addresses that differ only in case are the same.
-fn id_folded(owner: &OwnerName, name: &RepoName) -> String {
+pub(crate) fn id_folded(owner: &OwnerName, name: &RepoName) -> String {
     fold_name(&format!("{owner}/{name}"))
 }
 
-async fn repo_in(tx: &mut Tx, id: RepoId) -> Result<Option<Repo>, CatalogError> {
+pub(crate) async fn repo_in(tx: &mut Tx, id: RepoId) -> Result<Option<Repo>, CatalogError> {
     let row = tx.row(select_repo!("WHERE r.id = $1"), args![id]).await?;
     row.as_ref().map(repo_at).transpose()
 }
 
-async fn repo_at_address(tx: &mut Tx, kind: RepoKind, id_folded: &str) -> Result<Option<Repo>, CatalogError> {
+pub(crate) async fn repo_at_address(
+    tx: &mut Tx,
+    kind: RepoKind,
+    id_folded: &str,
+) -> Result<Option<Repo>, CatalogError> {
     let row = tx.row(select_repo!("WHERE r.kind = $1 AND r.id_folded = $2"), args![kind.as_str(), id_folded]).await?;
     row.as_ref().map(repo_at).transpose()
 }
@@ -82,7 +101,7 @@ async fn owner_name(tx: &mut Tx, owner: AccountId) -> Result<Option<OwnerName>, 
 }
 
 /// Ends the redirect from an address that a repository takes.
-async fn redirect_end(tx: &mut Tx, kind: RepoKind, id_folded: &str) -> Result<(), CatalogError> {
+pub(crate) async fn redirect_end(tx: &mut Tx, kind: RepoKind, id_folded: &str) -> Result<(), CatalogError> {
     let args = args![kind.as_str(), id_folded];
     tx.execute("DELETE FROM repo_redirect WHERE kind = $1 AND id_folded = $2", args).await?;
     Ok(())

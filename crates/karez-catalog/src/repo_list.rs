@@ -75,7 +75,8 @@ impl Catalog {
             .pool
             .rows(
                 "SELECT t.tag, COUNT(*) FROM repo_tag t JOIN repo r ON r.id = t.repo_id
-                 WHERE r.kind = $1 AND r.visibility = 'public'
+                 LEFT JOIN mirror m ON m.repo_id = r.id
+                 WHERE r.kind = $1 AND r.visibility = 'public' AND COALESCE(m.is_hidden, 0) = 0
                  GROUP BY t.tag ORDER BY COUNT(*) DESC, t.tag LIMIT $2",
                 args![kind.as_str(), limit],
             )
@@ -132,19 +133,26 @@ impl<'a> Conditions<'a> {
         self.text.push(condition.replace("{}", &place));
     }
 
-    /// Adds the rule of [`Viewer::may_see`] as SQL.
+    /// Adds the rule of [`Viewer::may_see`], and grants for restricted mirrors, as SQL.
     fn visible_to(&mut self, viewer: &Viewer) {
-        match viewer {
-            Viewer::All => {}
-            Viewer::Anyone => self.text.push("r.visibility = 'public'".to_owned()),
-            Viewer::User { id, orgs } => {
+        let is_seen = match viewer {
+            Viewer::All => return,
+            Viewer::Anyone => "r.visibility = 'public'".to_owned(),
+            Viewer::User { id, orgs, granted_since } => {
                 let first = self.values.len() + 1;
                 self.values.push((*id).into());
                 self.values.extend(orgs.iter().map(|&org| Value::from(org)));
                 let owners = placeholders(first, orgs.len() + 1);
-                self.text.push(format!("(r.visibility = 'public' OR r.owner_id IN ({owners}))"));
+                let since = self.place(*granted_since);
+                format!(
+                    "(r.visibility = 'public' OR CASE WHEN COALESCE(m.is_restricted, 0) = 0
+                      THEN r.owner_id IN ({owners})
+                      ELSE EXISTS (SELECT 1 FROM mirror_grant g WHERE g.repo_id = r.id AND g.user_id = ${first}
+                                   AND g.is_allowed = 1 AND g.checked > {since}) END)"
+                )
             }
-        }
+        };
+        self.text.push(format!("COALESCE(m.is_hidden, 0) = 0 AND {is_seen}"));
     }
 }
 

@@ -66,6 +66,7 @@ value_from! {
     &'a karez_types::OwnerName, |name| Value::Text(Some(name.as_str()));
     &'a karez_types::RepoName, |name| Value::Text(Some(name.as_str()));
     &'a karez_types::RefName, |name| Value::Text(Some(name.as_str()));
+    Option<&'a [u8]>, |bytes| Value::Blob(bytes);
     &'a [u8], |bytes| Value::Blob(Some(bytes));
     &'a [u8; 32], |bytes| Value::Blob(Some(bytes));
     &'a Vec<u8>, |bytes| Value::Blob(Some(bytes));

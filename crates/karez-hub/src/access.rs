@@ -1,10 +1,14 @@
 //! Authorisation: the one place where a caller meets a repository.
 
 use karez_catalog::{Repo, Viewer};
-use karez_types::{AccountId, RepoAddress};
+use karez_types::{AccountId, RepoAddress, Timestamp};
 use sha2::{Digest, Sha256};
 
 use crate::{Actor, Hub, HubError, HubResult, Right};
+
+/// How long an origin's "this person may read it" opens a restricted mirror, in seconds: long enough that
+/// a download of many files asks once, short enough that a right that ended over there ends here.
+pub const GRANT_SECS: i64 = 300;
 
 /// Returns what the catalog keeps of a token: its SHA-256, never the token.
 pub fn token_hash(token: &str) -> [u8; 32] {
@@ -36,7 +40,7 @@ impl Hub {
     pub async fn repo_open(&self, actor: &Actor, address: &RepoAddress, right: Right) -> HubResult<Repo> {
         let missing = || HubError::RepoMissing { address: address.to_string(), anonymous: actor.is_anonymous() };
         let found = self.catalog.repo_find(address).await?.ok_or_else(missing)?;
-        if !actor.can_see(&found.repo) {
+        if !self.may_see(actor, &found.repo).await? {
             return Err(missing());
         }
         if found.redirected {
@@ -44,6 +48,23 @@ impl Hub {
         }
         self.right_check(actor, found.repo.owner.id, right, &address.id())?;
         Ok(found.repo)
+    }
+
+    /// Tells whether the caller may know that this repository exists.
+    async fn may_see(&self, actor: &Actor, repo: &Repo) -> HubResult<bool> {
+        if actor.can_see(repo) {
+            return Ok(true);
+        }
+        // What is restricted at its origin is for those of whom the origin said so, not long ago.
+        let is_restricted = repo.mirror.is_some_and(|mirror| mirror.is_restricted && !mirror.is_hidden);
+        let Some(user) = actor.user().filter(|_| is_restricted) else { return Ok(false) };
+        let grant = self.catalog.mirror_grant_get(repo.id, user.account.id).await?;
+        Ok(grant.is_some_and(|grant| grant.is_allowed && grant.checked > self.granted_since()))
+    }
+
+    /// Returns since when grants count.
+    fn granted_since(&self) -> Timestamp {
+        Timestamp(self.clock.now().0.saturating_sub(GRANT_SECS * 1_000))
     }
 
     /// Checks that the caller may do this to what belongs to `owner`. Reading is not checked here:
@@ -79,6 +100,7 @@ impl Hub {
             Actor::User(user) => Viewer::User {
                 id: user.account.id,
                 orgs: user.memberships.iter().map(|membership| membership.org).collect(),
+                granted_since: self.granted_since(),
             },
         }
     }

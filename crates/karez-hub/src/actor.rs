@@ -70,8 +70,21 @@ impl Actor {
         })
     }
 
-    /// Tells whether the caller may know that this repository exists.
-    pub fn can_see(&self, repo: &Repo) -> bool {
+    /// Tells whether the caller administers the node.
+    pub fn is_node_admin(&self) -> bool {
+        match self {
+            Actor::Anonymous => false,
+            Actor::Operator => true,
+            Actor::User(user) => user.account.is_admin,
+        }
+    }
+
+    /// Tells whether the caller may know that this repository exists, by what the node knows itself:
+    /// a grant of the origin can open a restricted mirror besides (see [`crate::Hub::repo_open`]).
+    pub(crate) fn can_see(&self, repo: &Repo) -> bool {
+        if repo.mirror.is_some_and(|mirror| mirror.is_restricted || mirror.is_hidden) {
+            return self.is_node_admin();
+        }
         repo.visibility == Visibility::Public || self.right_over(repo.owner.id).is_some()
     }
 

@@ -63,7 +63,7 @@ mod xorb_range;
 mod xorbs;
 mod yaml_check;
 
-pub use access::token_hash;
+pub use access::{GRANT_SECS, token_hash};
 pub use accounts::{Me, OrgOverview, RepoCounts, UserOverview, new_organization, new_user};
 pub use actor::{Actor, Right, SignedIn};
 pub use commit::{CommitDraft, CommitMade};

@@ -1,6 +1,6 @@
 //! Everything that an owner has, of every kind, with what it weighs.
 
-use karez_catalog::{AccountKind, Repo, RepoCursor, RepoQuery, RepoSort, Viewer};
+use karez_catalog::{AccountKind, Repo, RepoCursor, RepoQuery, RepoSort};
 use karez_types::RepoKind;
 
 use crate::{Actor, Hub, HubError, HubResult, Purpose, Right};
@@ -51,7 +51,7 @@ impl Hub {
             let query = RepoQuery {
                 owner: Some(owner.name.to_string()),
                 after: after.take(),
-                ..RepoQuery::all(kind, Viewer::All, left)
+                ..RepoQuery::all(kind, self.viewer(actor), left)
             };
             for repo in self.catalog.repo_list(&query).await? {
                 let stored_bytes = self.catalog.repo_stored_bytes(repo.id).await?;

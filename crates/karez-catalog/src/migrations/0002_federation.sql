@@ -118,11 +118,14 @@ CREATE INDEX owner_origin_by_remote ON owner_origin (remote_id);
 
 -- Repositories whose history is made elsewhere. keep: metadata, demand, whole.
 -- is_restricted: private or gated at the origin; then readers need a grant.
--- withdrawn: when the origin withdrew it; local_override: what the operator decided then.
+-- withdrawn: when the origin withdrew it; local_override: what the operator decided then (keep, hide);
+-- is_hidden: what follows from both and the remote's setting, for the condition of every request.
+-- remote_folded is "models/owner/name" over there in lower case.
 CREATE TABLE mirror (
     repo_id {int} PRIMARY KEY REFERENCES repo (id) ON DELETE CASCADE,
     remote_id {int} NOT NULL REFERENCES remote (id),
     remote_repo {text} NOT NULL,
+    remote_folded {text} NOT NULL,
     keep {text} NOT NULL,
     is_restricted {int} NOT NULL,
     is_whole_history {int} NOT NULL,
@@ -131,9 +134,10 @@ CREATE TABLE mirror (
     verified_by {text} NOT NULL,
     withdrawn {int},
     local_override {text},
+    is_hidden {int} NOT NULL,
     is_pinned {int} NOT NULL
 ) {strict};
-CREATE INDEX mirror_by_remote ON mirror (remote_id);
+CREATE INDEX mirror_by_remote ON mirror (remote_id, remote_folded);
 
 -- Commits of a mirror whose parents are not held.
 CREATE TABLE mirror_shallow (

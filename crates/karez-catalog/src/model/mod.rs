@@ -3,11 +3,15 @@
 mod account;
 mod file;
 mod git;
+mod mirror;
+mod remote;
 mod repo;
 mod scan;
 
 pub use account::*;
 pub use file::*;
 pub use git::*;
+pub use mirror::*;
+pub use remote::*;
 pub use repo::*;
 pub use scan::*;

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use karez_types::{AccountId, GitOid, OwnerName, RepoAddress, RepoId, RepoKind, RepoName, Timestamp, Visibility, Zone};
 
-use super::AccountKind;
+use super::{AccountKind, MirrorMark};
 
 /// The owner of a repository.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,6 +51,8 @@ pub struct Repo {
     pub library_name: Option<String>,
     /// What `refs/heads/main` points at.
     pub head: Option<GitOid>,
+    /// Set when its history is made elsewhere.
+    pub mirror: Option<MirrorMark>,
 }
 
 impl Repo {
@@ -146,19 +148,23 @@ pub enum Viewer {
         id: AccountId,
         /// The user's organizations.
         orgs: Vec<AccountId>,
+        /// Grants for restricted mirrors count when they are newer than this.
+        granted_since: Timestamp,
     },
     /// The node itself, or its administrator: sees everything.
     All,
 }
 
 impl Viewer {
-    /// Tells whether this viewer may know that the repository exists.
+    /// Tells whether this viewer may know that the repository exists; a grant for a restricted mirror
+    /// (see `mirror_grant_get`) opens that one besides.
     pub fn may_see(&self, repo: &Repo) -> bool {
         match self {
             Viewer::All => true,
+            _ if repo.mirror.is_some_and(|mirror| mirror.is_hidden || mirror.is_restricted) => false,
             _ if repo.visibility == Visibility::Public => true,
             Viewer::Anyone => false,
-            Viewer::User { id, orgs } => repo.owner.id == *id || orgs.contains(&repo.owner.id),
+            Viewer::User { id, orgs, .. } => repo.owner.id == *id || orgs.contains(&repo.owner.id),
         }
     }
 }

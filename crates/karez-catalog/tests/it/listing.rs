@@ -30,9 +30,9 @@ async fn private_repositories_are_not_listed_to_strangers(db: &Db) {
     let open = ["amina/open", "karim/open", "lab/open"];
     assert_eq!(names(db, &query(Viewer::Anyone)).await, open);
     assert_eq!(names(db, &query(Viewer::All)).await.len(), 6);
-    let as_amina = query(Viewer::User { id: amina.id, orgs: vec![] });
+    let as_amina = query(Viewer::User { id: amina.id, orgs: vec![], granted_since: NOW });
     assert_eq!(names(db, &as_amina).await, ["amina/open", "amina/closed", "karim/open", "lab/open"]);
-    let as_karim = query(Viewer::User { id: karim.id, orgs: vec![lab.id] });
+    let as_karim = query(Viewer::User { id: karim.id, orgs: vec![lab.id], granted_since: NOW });
     assert_eq!(names(db, &as_karim).await, ["amina/open", "karim/open", "karim/closed", "lab/open", "lab/closed"]);
     let of_lab = RepoQuery { owner: Some("LAB".into()), ..query(Viewer::Anyone) };
     assert_eq!(names(db, &of_lab).await, ["lab/open"]);
