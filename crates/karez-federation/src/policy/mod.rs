@@ -5,6 +5,11 @@
 //! decisions and the words that explain them come out. The simulator runs this same code.
 
 pub mod budget;
+pub mod choose;
+pub mod evict;
+pub mod files;
 pub mod glob;
 pub mod line;
+pub mod rules;
 pub mod units;
+pub mod upstream;
