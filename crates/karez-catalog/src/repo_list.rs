@@ -11,7 +11,7 @@ use crate::value::Value;
 use crate::{Catalog, CatalogError};
 
 /// Words of one search that are looked for; more are passed over.
-const SEARCH_WORDS_MAX: usize = 8;
+pub(crate) const SEARCH_WORDS_MAX: usize = 8;
 /// Tags of one query that are looked for; more find nothing.
 const TAGS_MAX: usize = 32;
 
@@ -102,7 +102,7 @@ impl QueryText {
 }
 
 /// Takes the special meaning from `%`, `_` and the escape itself.
-fn like_escape(text: &str) -> String {
+pub(crate) fn like_escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {
         if matches!(character, '%' | '_' | '\\') {

@@ -86,6 +86,8 @@ CREATE TABLE feed (
 ) {strict};
 
 -- What peers publish, by their logs. state: public, withdrawn, deleted, moved (then moved_to).
+-- idx: the newest entry about it; head_idx: the one that names its head; done_idx: the newest that this
+-- node has acted on, -1 for none.
 CREATE TABLE feed_repo (
     remote_id {int} NOT NULL REFERENCES remote (id) ON DELETE CASCADE,
     kind {text} NOT NULL,
@@ -96,6 +98,8 @@ CREATE TABLE feed_repo (
     file_bytes {int} NOT NULL,
     at {int} NOT NULL,
     idx {int} NOT NULL,
+    head_idx {int},
+    done_idx {int} NOT NULL,
     state {text} NOT NULL,
     moved_to {text},
     tags {text} NOT NULL,
@@ -206,15 +210,16 @@ CREATE TABLE file_use (
     last_used {int} NOT NULL
 ) {strict};
 
--- Which revisions other nodes say they hold whole.
+-- Which entries of an origin's log other nodes say they hold whole. origin is the log's name; ranges
+-- of indices, idx_end not included.
 CREATE TABLE have (
     remote_id {int} NOT NULL REFERENCES remote (id) ON DELETE CASCADE,
-    kind {text} NOT NULL,
-    id_folded {text} NOT NULL,
-    oid {blob} NOT NULL,
-    PRIMARY KEY (remote_id, kind, id_folded)
+    origin {text} NOT NULL,
+    idx_start {int} NOT NULL,
+    idx_end {int} NOT NULL,
+    PRIMARY KEY (remote_id, origin, idx_start)
 ) {strict};
-CREATE INDEX have_by_id ON have (kind, id_folded);
+CREATE INDEX have_by_origin ON have (origin, idx_start);
 
 -- What remotes did wrong: wrong bytes, forks, lies about sizes. For people to read.
 CREATE TABLE incident (

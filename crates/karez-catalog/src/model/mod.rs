@@ -1,17 +1,21 @@
 //! What the catalog takes and gives: plain values, no SQL, no engine.
 
 mod account;
+mod feed;
 mod file;
 mod git;
 mod mirror;
 mod remote;
 mod repo;
 mod scan;
+mod transfer;
 
 pub use account::*;
+pub use feed::*;
 pub use file::*;
 pub use git::*;
 pub use mirror::*;
 pub use remote::*;
 pub use repo::*;
 pub use scan::*;
+pub use transfer::*;

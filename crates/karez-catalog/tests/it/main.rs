@@ -3,7 +3,9 @@
 mod accounts;
 mod commits;
 mod db;
+mod feeds;
 mod files;
+mod lines;
 mod listing;
 mod mirrors;
 mod misc;
