@@ -7,6 +7,9 @@ use crate::{Catalog, CatalogError};
 /// Lines that are read; a node has a few.
 const LINES_MAX: u64 = 1_000;
 
+/// Months of a line that are read: ten years.
+const MONTHS_MAX: u64 = 120;
+
 impl Catalog {
     /// Makes or changes a line.
     pub async fn line_set(&self, name: &str, settings: &str) -> Result<(), CatalogError> {
@@ -50,6 +53,45 @@ impl Catalog {
         let sql = "SELECT received_bytes FROM line_use WHERE line = $1 AND month = $2";
         let row = self.pool.row(sql, args![line, month]).await?;
         row.map_or(Ok(0), |row| row.count("line_use", 0))
+    }
+
+    /// Returns the months of a line that have bytes, oldest first.
+    pub async fn line_use_rows(&self, line: &str) -> Result<Vec<(i64, u64)>, CatalogError> {
+        let sql = "SELECT month, received_bytes FROM line_use WHERE line = $1 ORDER BY month DESC LIMIT $2";
+        let rows = self.pool.rows(sql, args![line, MONTHS_MAX]).await?;
+        rows.iter().rev().map(|row| Ok((row.int(0)?, row.count("line_use", 1)?))).collect()
+    }
+
+    /// Gives months of a line other values, or takes their rows out, and then counts bytes in one month.
+    pub async fn line_use_settle(
+        &self,
+        line: &str,
+        changes: &[(i64, Option<u64>)],
+        month: i64,
+        received_bytes: u64,
+    ) -> Result<(), CatalogError> {
+        transact!(self, |tx| {
+            for &(month, bytes) in changes {
+                match bytes {
+                    Some(bytes) => {
+                        let sql = "INSERT INTO line_use (line, month, received_bytes) VALUES ($1, $2, $3)
+                                   ON CONFLICT (line, month) DO UPDATE SET received_bytes = excluded.received_bytes";
+                        tx.execute(sql, args![line, month, bytes]).await?;
+                    }
+                    None => {
+                        let sql = "DELETE FROM line_use WHERE line = $1 AND month = $2";
+                        tx.execute(sql, args![line, month]).await?;
+                    }
+                }
+            }
+            if received_bytes > 0 {
+                let sql = "INSERT INTO line_use (line, month, received_bytes) VALUES ($1, $2, $3)
+                           ON CONFLICT (line, month) DO UPDATE
+                           SET received_bytes = line_use.received_bytes + excluded.received_bytes";
+                tx.execute(sql, args![line, month, received_bytes]).await?;
+            }
+            Ok(())
+        })
     }
 
     /// Returns the bytes received over each line in all months.

@@ -27,6 +27,11 @@ async fn lines_count_by_month(db: &Db) {
     assert_eq!(db.catalog.line_use_get("satellite", 682).await.unwrap(), 12);
     assert_eq!(db.catalog.line_use_get("satellite", 684).await.unwrap(), 0);
     assert_eq!(db.catalog.line_use_totals().await.unwrap(), [("satellite".to_owned(), 13)]);
+    // A clock that was wrong had bytes charged to a month that has not come: they move.
+    db.catalog.line_use_settle("fibre", &[], 900, 7).await.unwrap();
+    db.catalog.line_use_settle("fibre", &[(900, None), (682, Some(7))], 682, 3).await.unwrap();
+    assert_eq!(db.catalog.line_use_rows("fibre").await.unwrap(), [(682, 10)]);
+    assert_eq!(db.catalog.line_use_rows("satellite").await.unwrap(), [(682, 12), (683, 1)]);
     assert!(db.catalog.line_delete("satellite").await.unwrap());
     assert!(!db.catalog.line_delete("satellite").await.unwrap());
     assert_eq!(db.catalog.line_use_get("satellite", 682).await.unwrap(), 12, "the bill stays");
