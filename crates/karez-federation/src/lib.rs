@@ -11,3 +11,6 @@
 
 pub mod transfer;
 pub mod policy;
+mod settings;
+
+pub use settings::FederationSettings;

@@ -6,6 +6,7 @@ mod show;
 use std::path::PathBuf;
 
 use anyhow::bail;
+use karez_federation::FederationSettings;
 use karez_store::StoreLocation;
 use karez_types::Limits;
 use serde::{Deserialize, Serialize};
@@ -35,6 +36,8 @@ pub struct Settings {
     pub index_cache_bytes: u64,
     /// Bounds on what comes from outside.
     pub limits: Limits,
+    /// How this node deals with others.
+    pub federation: FederationSettings,
 }
 
 impl Default for Settings {
@@ -49,6 +52,7 @@ impl Default for Settings {
             stop_secs_max: 30,
             index_cache_bytes: 32 << 20,
             limits: Limits::default(),
+            federation: FederationSettings::default(),
         }
     }
 }
@@ -96,6 +100,6 @@ impl Settings {
             }
         }
         self.store_location()?;
-        Ok(())
+        self.federation.check().map_err(anyhow::Error::msg)
     }
 }
