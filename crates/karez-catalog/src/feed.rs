@@ -1,5 +1,6 @@
 //! What peers publish, as this node has read it from their logs.
 
+use karez_formats::log_entry::parse_address;
 use karez_types::{GitOid, RemoteId, RepoAddress, RepoKind, Timestamp, fold_name};
 
 use crate::engine::{Tx, args, transact};
@@ -164,18 +165,6 @@ pub(crate) async fn feed_begin(tx: &mut Tx, remote: RemoteId) -> Result<(), Cata
     Ok(())
 }
 
-/// Writes an address as logs do: `models/owner/name`.
-pub(crate) fn address_text(repo: &RepoAddress) -> String {
-    format!("{}/{}", repo.kind.plural(), repo.id())
-}
-
-/// Reads an address as logs write it.
-fn address_of(text: &str) -> Option<RepoAddress> {
-    let (kind, id) = text.split_once('/')?;
-    let kind = RepoKind::ALL.iter().find(|candidate| candidate.plural() == kind)?;
-    RepoAddress::parse(*kind, id).ok()
-}
-
 fn feed_at(row: &Row) -> Result<Feed, CatalogError> {
     Ok(Feed {
         remote: RemoteId(row.int(0)?),
@@ -203,7 +192,7 @@ fn repo_at(row: &Row) -> Result<FeedRepo, CatalogError> {
         head_idx: head_idx.transpose()?,
         is_done: u64::try_from(row.int(7)?).is_ok_and(|done| done >= idx),
         state: row.word(TABLE, 8, FeedState::from_word)?,
-        moved_to: moved_to.map(|text| valid(TABLE, "not an address", address_of(&text))).transpose()?,
+        moved_to: moved_to.map(|text| valid(TABLE, "not an address", parse_address(&text))).transpose()?,
         facts: FeedFacts {
             file_bytes: row.count(TABLE, 10)?,
             tags: row.word(TABLE, 11, |tags| serde_json::from_str(tags).ok())?,

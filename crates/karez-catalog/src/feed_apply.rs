@@ -1,10 +1,11 @@
 //! What a verified piece of a peer's log changes here: one transaction, so that the place up to which
 //! a log was read and what was read there never disagree.
 
+use karez_formats::log_entry::address_text;
 use karez_types::{RemoteId, RepoAddress, Timestamp, fold_name};
 
 use crate::engine::{Tx, args, transact};
-use crate::feed::{address_text, feed_begin};
+use crate::feed::feed_begin;
 use crate::model::{FeedAct, FeedChange, FeedFacts, FeedTree};
 use crate::value::Value;
 use crate::{Catalog, CatalogError};

@@ -3,7 +3,7 @@
 use karez_types::{RemoteId, RepoId, Sha256, Timestamp};
 
 use crate::engine::{args, transact};
-use crate::model::HeldFile;
+use crate::model::{HeldFile, Keep};
 use crate::row::Row;
 use crate::{Catalog, CatalogError};
 
@@ -52,17 +52,6 @@ impl Catalog {
         let row = self.pool.row(sql, &[]).await?;
         row.map_or(Ok(0), |row| row.count("xet_file", 0))
     }
-
-    /// Takes a large file from a mirror; tells whether it was there. Its bytes go when nothing else needs
-    /// them and the store is cleaned up.
-    pub async fn mirror_file_detach(&self, repo: RepoId, sha256: &Sha256) -> Result<bool, CatalogError> {
-        let changed = transact!(self, |tx| {
-            let sql = "DELETE FROM repo_file WHERE repo_id = $1 AND sha256 = $2
-                       AND EXISTS (SELECT 1 FROM mirror m WHERE m.repo_id = $1)";
-            tx.execute(sql, args![repo, sha256]).await
-        })?;
-        Ok(changed == 1)
-    }
 }
 
 fn held_at(row: &Row) -> Result<HeldFile, CatalogError> {
@@ -72,7 +61,7 @@ fn held_at(row: &Row) -> Result<HeldFile, CatalogError> {
         sha256: row.hash("repo_file", 2, Sha256::from_slice)?,
         file_bytes: row.count("xet_file", 3)?,
         is_pinned: row.flag(4)?,
-        keep: row.text(5)?,
+        keep: row.word("mirror", 5, Keep::from_word)?,
         requests: row.count(TABLE, 6)?,
         saved_bytes: row.count(TABLE, 7)?,
         last_used: row.moment(8)?,

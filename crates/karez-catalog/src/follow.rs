@@ -3,7 +3,7 @@
 use karez_types::{RemoteId, Timestamp};
 
 use crate::engine::{Tx, args, transact};
-use crate::model::{FollowRow, NewFollow};
+use crate::model::{FollowRow, Keep, NewFollow};
 use crate::row::{Row, valid};
 use crate::{Catalog, CatalogError};
 
@@ -18,7 +18,7 @@ impl Catalog {
             tx.row(
                 "INSERT INTO follow (remote_id, rule, keep, copies, added) VALUES ($1, $2, $3, $4, $5)
                  RETURNING id, remote_id, rule, keep, copies, added",
-                args![new.remote.map(|remote| remote.0), &new.rule, &new.keep, new.copies, now],
+                args![new.remote.map(|remote| remote.0), &new.rule, new.keep.as_str(), new.copies, now],
             )
             .await
         })?;
@@ -62,7 +62,7 @@ fn follow_at(row: &Row) -> Result<FollowRow, CatalogError> {
         id: row.int(0)?,
         remote: row.opt_int(1)?.map(RemoteId),
         rule: row.text(2)?,
-        keep: row.text(3)?,
+        keep: row.word("follow", 3, Keep::from_word)?,
         copies: copies.transpose()?,
         added: row.moment(5)?,
     })

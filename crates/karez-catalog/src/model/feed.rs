@@ -2,6 +2,8 @@
 
 use karez_types::{GitOid, RemoteId, RepoAddress, Timestamp};
 
+use super::Keep;
+
 /// How far a peer's log was followed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Feed {
@@ -162,8 +164,8 @@ pub struct FollowRow {
     pub remote: Option<RemoteId>,
     /// The rule, as JSON.
     pub rule: String,
-    /// What to keep of what it matches: `metadata`, `demand` or `whole`.
-    pub keep: String,
+    /// What to keep of what it matches.
+    pub keep: Keep,
     /// How many nodes should hold what it matches.
     pub copies: Option<u64>,
     /// When it was made.
@@ -177,8 +179,8 @@ pub struct NewFollow {
     pub remote: Option<RemoteId>,
     /// The rule, as JSON.
     pub rule: String,
-    /// What to keep: `metadata`, `demand` or `whole`.
-    pub keep: String,
+    /// What to keep.
+    pub keep: Keep,
     /// How many nodes should hold what it matches.
     pub copies: Option<u64>,
 }

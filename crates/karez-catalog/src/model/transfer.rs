@@ -2,6 +2,8 @@
 
 use karez_types::{RemoteId, RepoId, Sha256, Timestamp};
 
+use super::Keep;
+
 /// How a transfer stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum TransferState {
@@ -75,8 +77,8 @@ pub struct HeldFile {
     pub file_bytes: u64,
     /// Whether the mirror is to be kept whatever happens.
     pub is_pinned: bool,
-    /// What is kept of the mirror: `metadata`, `demand` or `whole`.
-    pub keep: String,
+    /// What is kept of the mirror.
+    pub keep: Keep,
     /// How often it was asked for.
     pub requests: u64,
     /// Bytes that need not travel because it is here.

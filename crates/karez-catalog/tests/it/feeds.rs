@@ -1,6 +1,6 @@
 //! What peers publish, rules of what to follow, and who holds what.
 
-use karez_catalog::{FeedAct, FeedChange, FeedFacts, FeedState, FeedTree, NewFollow};
+use karez_catalog::{FeedAct, FeedChange, FeedFacts, FeedState, FeedTree, Keep, NewFollow};
 use karez_types::{GitOid, RemoteId, RepoAddress, Timestamp};
 
 use crate::db::{Db, NOW, cases, model};
@@ -184,7 +184,7 @@ async fn rules_keep_their_order(db: &Db) {
     let peer = remote(db, "dushanbe").await;
     db.catalog.feed_apply(peer, 0, &tree(1), &[publish(0, "a/x")], NOW).await.unwrap();
     db.catalog.feed_done(peer, &model("a/x"), 0).await.unwrap();
-    let new = |remote, rule: &str| NewFollow { remote, rule: rule.into(), keep: "whole".into(), copies: Some(2) };
+    let new = |remote, rule: &str| NewFollow { remote, rule: rule.into(), keep: Keep::Whole, copies: Some(2) };
     let first = db.catalog.follow_insert(&new(Some(peer), r#"{"owner":"a"}"#), NOW).await.unwrap();
     assert_eq!(db.catalog.feed_pending(None, 9).await.unwrap().len(), 1, "a new rule is tried on all there is");
     let second = db.catalog.follow_insert(&new(None, "{}"), NOW).await.unwrap();

@@ -1,6 +1,6 @@
 //! Lines and what came over them, transfers, what files of mirrors are worth, incidents.
 
-use karez_catalog::{TransferRow, TransferState};
+use karez_catalog::{Keep, TransferRow, TransferState};
 use karez_types::{RepoId, Sha256, Timestamp, Visibility};
 
 use crate::db::{Db, NOW, cases, commit_to_main};
@@ -9,7 +9,6 @@ cases!(
     lines_count_by_month,
     transfers_are_listed_as_people_look,
     held_files_know_their_use,
-    only_mirrors_lose_files,
     incidents_are_written_once_a_day
 );
 
@@ -80,9 +79,9 @@ async fn make_mirror(db: &Db, repo: RepoId) {
     db.sql(&format!(
         "INSERT INTO remote (name, kind, url, line, settings, added)
          VALUES ('dushanbe', 'peer', 'https://d.example', 'default', '{{}}', 0);
-         INSERT INTO mirror (repo_id, remote_id, remote_repo, keep, is_restricted, is_whole_history, held_since,
+         INSERT INTO mirror (repo_id, remote_id, remote_repo, remote_folded, is_hidden, keep, is_restricted, is_whole_history, held_since,
              checked, verified_by, is_pinned)
-         SELECT {repo}, id, 'models/a/b', 'demand', 0, 0, 77, 77, 'log', 1 FROM remote"
+         SELECT {repo}, id, 'models/a/b', 'models/a/b', 0, 'demand', 0, 0, 77, 77, 'log', 1 FROM remote"
     ))
     .await;
 }
@@ -108,27 +107,10 @@ async fn held_files_know_their_use(db: &Db) {
         .collect();
     let expected = [(one.sha256, 1000, 0, 0, Timestamp(77)), (two.sha256, 1000, 3, 3000, NOW.plus_secs(1))];
     assert_eq!(brief, expected);
-    assert!(files[0].is_pinned && files[0].keep == "demand");
+    assert!(files[0].is_pinned && files[0].keep == Keep::Demand);
     let rest = db.catalog.held_files(Some((mirror.id, &one.sha256)), 9).await.unwrap();
     assert_eq!((rest.len(), rest[0].sha256), (1, two.sha256));
     assert_eq!(db.catalog.held_bytes().await.unwrap(), 2000);
-}
-
-async fn only_mirrors_lose_files(db: &Db) {
-    let amina = db.user("amina").await;
-    let (mirror, own) =
-        (db.repo(&amina, "m", Visibility::Public).await, db.repo(&amina, "own", Visibility::Public).await);
-    let file = db.file(3, mirror.zone()).await;
-    for repo in [&mirror, &own] {
-        let mut write = commit_to_main(repo, repo.head, "files");
-        write.content.files = vec![file.sha256];
-        db.catalog.commit_apply(&write, NOW).await.unwrap();
-    }
-    make_mirror(db, mirror.id).await;
-    assert!(!db.catalog.mirror_file_detach(own.id, &file.sha256).await.unwrap());
-    assert!(db.catalog.mirror_file_detach(mirror.id, &file.sha256).await.unwrap());
-    assert!(!db.catalog.mirror_file_detach(mirror.id, &file.sha256).await.unwrap());
-    assert_eq!((db.count("repo_file").await, db.count("lfs_file").await), (1, 1));
 }
 
 async fn incidents_are_written_once_a_day(db: &Db) {
