@@ -20,6 +20,8 @@ pub enum Purpose {
     Cursor,
     /// The key of one day's deduplication answers.
     DedupKey,
+    /// The key under which secrets are kept in the catalog.
+    Secret,
 }
 
 impl Purpose {
@@ -31,6 +33,7 @@ impl Purpose {
             Purpose::LfsDownload => b"karez lfs download\0",
             Purpose::Cursor => b"karez cursor\0",
             Purpose::DedupKey => b"karez dedup key\0",
+            Purpose::Secret => b"karez secret\0",
         }
     }
 }
