@@ -7,6 +7,8 @@
 
 mod cost;
 mod encoding;
+mod extents;
+mod goodput;
 #[allow(dead_code, reason = "the engine comes next")]
 mod layout;
 mod map;
@@ -14,12 +16,15 @@ mod notice;
 mod plan;
 #[allow(dead_code, reason = "the engine comes next")]
 mod runs;
+mod schedule;
 mod source;
 
 pub use cost::CostClass;
 pub use encoding::{Decoder, Encoding, STORED, Stored};
+pub use extents::Extents;
 pub use layout::{Layout, LayoutError, Piece, Place};
 pub use map::{ChunkInfo, ChunkMap, MapTerm};
 pub use notice::{Incident, IncidentKind, Notices, Progress, SourceShare, TransferState};
 pub use plan::{FileWanted, Plan, Planner, Priority, Recipe, XetTerm};
+pub use schedule::{Order, Outcome, Schedule, ScheduleParams, Span, SpanId};
 pub use source::{ByteStream, Source, SourceError, SourceId};
