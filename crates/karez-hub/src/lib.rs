@@ -30,6 +30,7 @@ mod downloads;
 mod duplicate;
 mod error;
 mod facts;
+mod file_map;
 mod file_read;
 mod first_commit;
 mod first_run;
@@ -71,6 +72,7 @@ pub use commit::{CommitDraft, CommitMade};
 pub use commits::{CommitInfo, HistoryPage};
 pub use discussions::PullRequestPage;
 pub use error::{HubError, HubResult};
+pub use file_map::MappedFile;
 pub use fsck::{FsckCounts, FsckDepth, FsckProblem, FsckReport};
 pub use git_fetch::{GitFetch, GitRefs, PackPlan};
 pub use ingest::Expected;
@@ -133,6 +135,7 @@ pub struct Hub {
     pub(crate) ollama: ollama::OllamaFacts,
     pub(crate) parameter_counts: safetensors_metadata::CountsCache,
     pub(crate) readiness: ready::Readiness,
+    pub(crate) mapped_files: file_map::MappedFiles,
 }
 
 /// Uploads at once when the store takes bytes as they come. Many: senders on slow lines each hold a place
@@ -161,6 +164,7 @@ impl Hub {
             ollama: ollama::OllamaFacts::default(),
             parameter_counts: safetensors_metadata::CountsCache::default(),
             readiness: ready::Readiness::default(),
+            mapped_files: file_map::MappedFiles::default(),
         }
     }
 

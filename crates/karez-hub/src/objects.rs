@@ -78,7 +78,7 @@ impl<K, V: Held> Weighter<K, V> for ByHeldBytes {
 }
 
 /// Memory of one entry of a cache besides what its value points at.
-const ENTRY_BYTES: u64 = 160;
+pub(crate) const ENTRY_BYTES: u64 = 160;
 
 impl Held for Arc<Folder> {
     fn held_bytes(&self) -> u64 {

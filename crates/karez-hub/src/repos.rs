@@ -65,6 +65,7 @@ impl Hub {
     pub async fn repo_delete(&self, actor: &Actor, address: &RepoAddress) -> HubResult<()> {
         let repo = self.repo_open_exactly(actor, address).await?;
         self.catalog.repo_delete(repo.id).await?;
+        self.mapped_files.forget();
         Ok(())
     }
 
@@ -81,7 +82,10 @@ impl Hub {
             return Err(exists());
         }
         match self.catalog.repo_move(repo.id, owner.id, &to.name).await? {
-            RepoMoved::Moved(repo) => Ok(repo),
+            RepoMoved::Moved(repo) => {
+                self.mapped_files.forget();
+                Ok(repo)
+            }
             RepoMoved::Taken(_) => Err(exists()),
             RepoMoved::Missing => Err(missing(actor, from)),
         }
@@ -104,7 +108,9 @@ impl Hub {
             return Err(HubError::Invalid("gated must be \"auto\", \"manual\" or false".to_owned()));
         }
         let patch = RepoPatch { visibility: settings.visibility, gated: settings.gated, sdk: None };
-        self.catalog.repo_update(repo.id, &patch).await?.ok_or_else(|| missing(actor, address))
+        let changed = self.catalog.repo_update(repo.id, &patch).await?.ok_or_else(|| missing(actor, address));
+        self.mapped_files.forget();
+        changed
     }
 
     /// Opens a repository for its administrator, by its present address only.

@@ -17,6 +17,7 @@ mod cas;
 mod connection;
 mod error;
 mod extract;
+mod federation;
 mod file_io;
 mod front;
 mod git;

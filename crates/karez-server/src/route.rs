@@ -170,6 +170,7 @@ pub fn route_table() -> Vec<Route> {
     table.extend(crate::lfs::routes());
     table.extend(crate::git::routes());
     table.extend(crate::ollama::routes());
+    table.extend(crate::federation::routes());
     table
 }
 

@@ -5,6 +5,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
+use futures::stream::BoxStream;
 use futures::{StreamExt, stream};
 use karez_formats::http_range::{RangesRequest, parse_many};
 use karez_hub::{HubError, HubResult, SignedRanges};
@@ -87,14 +88,19 @@ fn content_range(range: ByteRange) -> String {
 }
 
 async fn one_range(state: &AppState, xorb: XorbHash, range: ByteRange) -> ApiResult<Response> {
-    let bytes = state.hub.xorb_range(xorb, range).await?;
+    let mut response = range_answer(state.hub.xorb_range(xorb, range).await?, range);
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("private"));
+    Ok(response)
+}
+
+/// Answers one range of a xorb.
+pub(crate) fn range_answer(bytes: BoxStream<'static, HubResult<Bytes>>, range: ByteRange) -> Response {
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream")),
         (header::CONTENT_LENGTH, HeaderValue::from(range.byte_count())),
         (header::CONTENT_RANGE, header_text(&content_range(range))),
-        (header::CACHE_CONTROL, HeaderValue::from_static("private")),
     ];
-    Ok((StatusCode::PARTIAL_CONTENT, headers, Body::from_stream(bytes)).into_response())
+    (StatusCode::PARTIAL_CONTENT, headers, Body::from_stream(bytes)).into_response()
 }
 
 async fn many_ranges(state: &AppState, xorb: XorbHash, ranges: Vec<ByteRange>) -> ApiResult<Response> {

@@ -18,6 +18,7 @@ use crate::error::ApiError;
 use crate::extract::token_of;
 use crate::{AppState, BodyBound, Guard, Route, Verb};
 
+pub(crate) use download::range_answer;
 pub(crate) use tokens::{refresh_address, token_headers};
 
 /// Where the Xet routes are below the node's public address.

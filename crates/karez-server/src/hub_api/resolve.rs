@@ -45,7 +45,7 @@ async fn file_resolve(
     if counts_as_download(is_head, asked, &file) {
         state.hub.download_count(repo.id);
     }
-    if names(asked, header::IF_NONE_MATCH, &etag) {
+    if names_tag(asked, header::IF_NONE_MATCH, &etag) {
         return Ok((StatusCode::NOT_MODIFIED, headers).into_response());
     }
     if is_head {
@@ -146,7 +146,7 @@ fn counts_as_download(is_head: bool, asked: &HeaderMap, file: &Resolved) -> bool
 }
 
 /// Tells whether a header lists this tag. Weak tags count: the tag names the bytes themselves.
-fn names(asked: &HeaderMap, name: HeaderName, etag: &str) -> bool {
+pub(crate) fn names_tag(asked: &HeaderMap, name: HeaderName, etag: &str) -> bool {
     let strong = |tag: &str| tag.trim().trim_start_matches("W/").trim_matches('"').to_owned();
     let wanted = strong(etag);
     let lists = |value: &HeaderValue| {
@@ -158,11 +158,11 @@ fn names(asked: &HeaderMap, name: HeaderName, etag: &str) -> bool {
 
 /// Returns what part is wanted. A range under `If-Range` counts only when that names these bytes;
 /// dates never do, for files have none here.
-fn wanted_range(asked: &HeaderMap, etag: &str, total_bytes: u64) -> RangeRequest {
+pub(crate) fn wanted_range(asked: &HeaderMap, etag: &str, total_bytes: u64) -> RangeRequest {
     let Some(range) = asked.get(header::RANGE).and_then(|value| value.to_str().ok()) else {
         return RangeRequest::Whole;
     };
-    if asked.contains_key(header::IF_RANGE) && !names(asked, header::IF_RANGE, etag) {
+    if asked.contains_key(header::IF_RANGE) && !names_tag(asked, header::IF_RANGE, etag) {
         return RangeRequest::Whole;
     }
     parse(range, total_bytes)
@@ -179,7 +179,7 @@ mod tests {
         {
             let mut asked = HeaderMap::new();
             asked.insert(header::IF_NONE_MATCH, HeaderValue::from_static(value));
-            assert_eq!(names(&asked, header::IF_NONE_MATCH, "\"ab\""), expected, "{value}");
+            assert_eq!(names_tag(&asked, header::IF_NONE_MATCH, "\"ab\""), expected, "{value}");
         }
     }
 

@@ -60,6 +60,8 @@ impl Case {
             ("{*topic}", "examples/run"),
             ("{prefix}", "default"),
             ("{hash}", &hash),
+            ("{sha256}", &hash),
+            ("{xorb}", &hash),
             ("{sealed}", "AAAA.BBBB"),
             ("{part}", "1"),
             ("{number}", "1"),

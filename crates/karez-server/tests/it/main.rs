@@ -4,6 +4,7 @@ mod cas;
 mod cas_hostile;
 mod coverage;
 mod disk_full;
+mod federation;
 mod git;
 mod lfs;
 mod listing;
