@@ -1,13 +1,12 @@
 //! File maps, and the stored bytes that they name.
 
-use std::future::ready;
-
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use futures::{StreamExt, TryStreamExt};
+use futures::TryStreamExt;
+use futures::stream::{BoxStream, try_unfold};
 use karez_formats::http_range::{RangeRequest, RangesRequest, parse_many};
 use karez_hub::{HubError, HubResult, MappedFile};
 use karez_types::{ByteRange, Sha256, XorbHash};
@@ -57,29 +56,25 @@ pub(super) async fn file_map(
     Ok((status, headers, body).into_response())
 }
 
-/// Cuts a stream to a range. What comes before is made and thrown away: the checksum at the end needs it.
+/// Cuts a stream to a range, and asks for nothing after it. What comes before is made and thrown away:
+/// the checksum at the end needs it.
 fn cut(
-    stream: impl futures::Stream<Item = HubResult<Bytes>>,
+    stream: BoxStream<'static, HubResult<Bytes>>,
     range: ByteRange,
 ) -> impl futures::Stream<Item = HubResult<Bytes>> {
-    let mut at = 0u64;
-    let inside = move |mut piece: Bytes| {
-        let (start, end) = (at, at + piece.len() as u64);
-        at = end;
-        // Both differences are at most the length of the piece.
-        piece.truncate((range.end.clamp(start, end) - start) as usize);
-        let piece = piece.slice(((range.start.clamp(start, end) - start) as usize).min(piece.len())..);
-        (end, piece)
-    };
-    let mut is_done = false;
-    stream
-        .map_ok(inside)
-        .take_while(move |piece| {
-            let goes_on = !is_done;
-            is_done = piece.as_ref().is_ok_and(|(end, _)| *end >= range.end);
-            ready(goes_on)
-        })
-        .try_filter_map(|(_, piece)| ready(Ok((!piece.is_empty()).then_some(piece))))
+    try_unfold((stream, 0u64), move |(mut stream, mut at)| async move {
+        while at < range.end {
+            let Some(piece) = stream.try_next().await? else { break };
+            let (start, end) = (at, at + piece.len() as u64);
+            at = end;
+            if end > range.start {
+                // Both differences are at most the length of the piece.
+                let (from, to) = (range.start.max(start) - start, range.end.min(end) - start);
+                return Ok(Some((piece.slice(from as usize..to as usize), (stream, at))));
+            }
+        }
+        Ok(None)
+    })
 }
 
 /// Gives one range of a xorb, as stored.
@@ -113,6 +108,8 @@ fn one_range(asked: &HeaderMap) -> ApiResult<ByteRange> {
 
 #[cfg(test)]
 mod tests {
+    use futures::StreamExt;
+
     use super::*;
 
     #[tokio::test]
@@ -124,7 +121,8 @@ mod tests {
                 // What comes after the range is not even asked for.
                 let needed = (end as usize).div_ceil(piece_bytes);
                 let then = std::iter::once_with(|| panic!("more was asked for than the range needs"));
-                let stream = futures::stream::iter(pieces.take(needed).chain(then));
+                let pieces: Vec<HubResult<Bytes>> = pieces.take(needed).collect();
+                let stream = futures::stream::iter(pieces.into_iter().chain(then)).boxed();
                 let got: Vec<Bytes> = cut(stream, ByteRange { start, end }).try_collect().await.unwrap();
                 assert_eq!(got.concat(), whole[start as usize..end as usize], "{start}..{end} by {piece_bytes}");
             }
