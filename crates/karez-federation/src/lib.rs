@@ -9,8 +9,8 @@
 
 #![forbid(unsafe_code)]
 
-pub mod transfer;
 pub mod policy;
 mod settings;
+pub mod transfer;
 
 pub use settings::FederationSettings;

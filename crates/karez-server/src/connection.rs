@@ -14,7 +14,8 @@ use tokio::sync::Semaphore;
 use crate::file_io::FileIo;
 use crate::{AppState, router};
 
-/// Serves until `stop` resolves, then lets running requests finish for at most `grace`.
+/// Serves until `stop` resolves, then lets running requests finish for at most `grace`. How connections
+/// send is what [`NetworkSettings::apply`](crate::NetworkSettings::apply) has set on the listener.
 ///
 /// Returns how many connections were cut because they did not finish in time.
 pub async fn serve(listener: TcpListener, state: AppState, stop: impl Future<Output = ()>, grace: Duration) -> usize {

@@ -10,7 +10,7 @@
 //! - Every address in an answer begins with the node's public address.
 //! - Every request body has a bound and an idle time limit before a handler sees it.
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 mod body;
 mod cas;
@@ -24,11 +24,14 @@ mod git;
 mod hub_api;
 mod layers;
 mod lfs;
+mod network;
 mod ollama;
 mod route;
+mod socket;
 mod state;
 
 pub use connection::serve;
 pub use error::ApiError;
+pub use network::NetworkSettings;
 pub use route::{BodyBound, Guard, Route, Verb, route_table, router};
 pub use state::AppState;

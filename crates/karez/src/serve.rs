@@ -35,6 +35,7 @@ pub async fn run(serve: &Serve, settings: &Settings) -> anyhow::Result<()> {
     let hub = node::open(settings).await?;
     store_check(&hub, settings).await?;
     let listener = listen(&settings.listen).await?;
+    settings.network.apply(&listener).context("cannot set up how connections send")?;
     let token = hub.first_run(&serve.admin).await.context("cannot make the first administrator")?;
     let url = public_url(settings, listener.local_addr()?);
     let data = folder.map(data_folder::shown);

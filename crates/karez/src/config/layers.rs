@@ -301,6 +301,8 @@ mod tests {
             ("public_url = 'hub.example.org'", "must look like https://hub.example.org"),
             ("public_url = 'https://x/path'", "without a path"),
             ("store = 's3://'", "the store setting is wrong"),
+            ("[network]\ncongestion = 'fast'", "the setting network.congestion"),
+            ("[network]\npace_bytes_per_sec = '1 MB'", "must be a whole number, without a unit"),
         ];
         for (text, expected) in cases {
             let (surroundings, _folder) = surroundings(&[], Some(text));

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use anyhow::bail;
 use karez_federation::FederationSettings;
+use karez_server::NetworkSettings;
 use karez_store::StoreLocation;
 use karez_types::Limits;
 use serde::{Deserialize, Serialize};
@@ -38,6 +39,8 @@ pub struct Settings {
     pub limits: Limits,
     /// How this node deals with others.
     pub federation: FederationSettings,
+    /// How the node sends.
+    pub network: NetworkSettings,
 }
 
 impl Default for Settings {
@@ -53,6 +56,7 @@ impl Default for Settings {
             index_cache_bytes: 32 << 20,
             limits: Limits::default(),
             federation: FederationSettings::default(),
+            network: NetworkSettings::default(),
         }
     }
 }
@@ -100,6 +104,7 @@ impl Settings {
             }
         }
         self.store_location()?;
-        self.federation.check().map_err(anyhow::Error::msg)
+        self.federation.check().map_err(anyhow::Error::msg)?;
+        self.network.check().map_err(anyhow::Error::msg)
     }
 }
