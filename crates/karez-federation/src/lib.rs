@@ -9,8 +9,11 @@
 
 #![forbid(unsafe_code)]
 
+pub mod follow;
+mod peer_settings;
 pub mod policy;
 mod settings;
 pub mod transfer;
 
+pub use peer_settings::PeerSettings;
 pub use settings::FederationSettings;

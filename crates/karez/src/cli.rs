@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::federation::cli as federation;
 use clap::{Args, Parser, Subcommand};
 use karez_types::{OrgRole, OwnerName, RepoKind, TokenRole, Visibility};
 
@@ -68,6 +69,19 @@ pub enum Command {
     Repo(Repo),
     /// Check everything that is stored. Changes nothing.
     Fsck(Fsck),
+    /// Owner names of other nodes, and what they are called here.
+    #[command(subcommand)]
+    Names(federation::Names),
+    /// Rules of what to take from peers.
+    #[command(subcommand)]
+    Follow(federation::Follow),
+    /// Lines to the world: what they cost, and when and how much may come over them.
+    #[command(subcommand)]
+    Line(federation::Line),
+    /// Large files on their way here.
+    Transfers(federation::Transfers),
+    /// What other nodes did wrong.
+    Incidents(federation::Incidents),
 }
 
 #[derive(Debug, Args)]

@@ -12,6 +12,7 @@ mod chores;
 mod cli;
 mod config;
 mod data_folder;
+mod federation;
 mod fsck;
 mod node;
 mod print;
@@ -73,6 +74,11 @@ async fn command(cli: Cli, settings: Settings) -> anyhow::Result<ExitCode> {
         Command::Token(command) => admin::token::run(command, &settings, cli.json).await,
         Command::Repo(command) => admin::repo::run(command, &settings, cli.json).await,
         Command::Fsck(command) => fsck::run(&command, &settings, cli.json).await,
+        Command::Names(command) => federation::names::run(command, &settings, cli.json).await,
+        Command::Follow(command) => federation::follow::run(command, &settings, cli.json).await,
+        Command::Line(command) => federation::line::run(command, &settings, cli.json).await,
+        Command::Transfers(command) => federation::transfers::run(&command, &settings, cli.json).await,
+        Command::Incidents(command) => federation::incidents::run(&command, &settings, cli.json).await,
         Command::Config => unreachable!("answered before the runtime starts"),
     }
 }

@@ -1,0 +1,9 @@
+//! Following: what peers publish comes here as the operator's rules say, over lines as they allow.
+
+mod lines;
+mod names;
+mod rules;
+
+pub use lines::{DEFAULT_LINE, line_allowance, line_charge, line_load, line_read};
+pub use names::{LocalName, NameView, local_name, names};
+pub use rules::{LoadedRule, facts_of, rule_for, rules_load};

@@ -1,0 +1,29 @@
+//! `karez incidents`
+
+use std::process::ExitCode;
+
+use serde_json::{Value, json};
+
+use super::cli::Incidents;
+use crate::config::Settings;
+use crate::{node, print};
+
+/// Lists what remotes did wrong.
+pub async fn run(command: &Incidents, settings: &Settings, as_json: bool) -> anyhow::Result<ExitCode> {
+    let hub = node::open_existing(settings).await?;
+    let incidents = hub.catalog().incident_list(command.limit).await?;
+    let json = incidents.iter().map(|incident| {
+        json!({ "id": incident.id, "at": incident.at, "remote": incident.remote, "kind": incident.kind,
+                "what": incident.what })
+    });
+    let json = Value::Array(json.collect());
+    let cells: Vec<Vec<String>> = incidents
+        .iter()
+        .map(|incident| {
+            vec![incident.at.to_string(), incident.remote.clone(), incident.kind.clone(), incident.what.clone()]
+        })
+        .collect();
+    print::table(as_json, &json, &["WHEN", "REMOTE", "KIND", "WHAT"], &cells, "Nobody did anything wrong.");
+    hub.catalog().close().await;
+    Ok(ExitCode::SUCCESS)
+}
