@@ -6,7 +6,6 @@ server measure it in the same run, on the same bytes, right after Karez. No row 
 
 import datetime
 import os
-import platform
 import subprocess
 import sys
 import tempfile
@@ -21,6 +20,7 @@ import idle  # noqa: E402
 import requests_rate  # noqa: E402
 import small_files  # noqa: E402
 from bench import Bench, Row  # noqa: E402
+from run_page import machine, write_between  # noqa: E402
 
 PAGE = ROOT / "docs/benchmarks.md"
 BEGIN, END = "<!-- measured: begin -->\n", "<!-- measured: end -->\n"
@@ -32,13 +32,6 @@ GROUPS = {
     "head": requests_rate.measure,
     "small": small_files.measure,
 }
-
-
-def machine() -> str:
-    """The machine in a few words."""
-    cpu = next((line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")), "")
-    memory = next(int(line.split()[1]) >> 20 for line in Path("/proc/meminfo").read_text().splitlines() if line.startswith("MemTotal"))
-    return f"{cpu}, {os.cpu_count()} cores, {memory} GiB, {platform.system()} {platform.release()}"
 
 
 def table(rows: list[Row]) -> str:
@@ -62,9 +55,7 @@ def main(words: list[str]) -> None:
     text = f"{machine()}. Commit {commit}, {day}; load average at the end {load:.1f}.\n\n" + table(rows)
     print("\n" + text)
     if not words:
-        page = PAGE.read_text() if PAGE.exists() else f"# Benchmarks\n\n{BEGIN}{END}"
-        before, _, rest = page.partition(BEGIN)
-        PAGE.write_text(before + BEGIN + text + END + rest.partition(END)[2])
+        write_between(PAGE, BEGIN, END, text)
 
 
 if __name__ == "__main__":

@@ -40,6 +40,8 @@ class Node:
         self.admin_token = ""
         self.admin_name = ""
         self.process: subprocess.Popen | None = None
+        #: Words before the program, for a node in a network of its own.
+        self.prefix: list[str] = []
         folder.mkdir(parents=True, exist_ok=True)
 
     @property
@@ -68,7 +70,7 @@ class Node:
         begun = time.monotonic()
         with output.open("ab") as out:
             self.process = subprocess.Popen(
-                [program(), "serve"], cwd=self.folder, env=self.environment(), stdin=subprocess.DEVNULL, stdout=out, stderr=log
+                [*self.prefix, program(), "serve"], cwd=self.folder, env=self.environment(), stdin=subprocess.DEVNULL, stdout=out, stderr=log
             )
         log.close()
         while not self._ready():
@@ -122,7 +124,7 @@ class Node:
     def run(self, *arguments: str, accept: tuple[int, ...] = (0,)) -> str:
         """Runs an administrative command against the node's folder and returns what it printed."""
         done = subprocess.run(
-            [program(), *arguments], cwd=self.folder, env=self.environment(), capture_output=True, text=True, stdin=subprocess.DEVNULL
+            [*self.prefix, program(), *arguments], cwd=self.folder, env=self.environment(), capture_output=True, text=True, stdin=subprocess.DEVNULL
         )
         assert done.returncode in accept, f"karez {' '.join(arguments)} ended with {done.returncode}:\n{done.stdout}{done.stderr}"
         return done.stdout + done.stderr

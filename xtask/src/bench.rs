@@ -4,24 +4,36 @@
 
 use std::process::Command;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 
 use crate::{
-    environment::{Venv, ensure_packages},
-    process::{cargo, root, shown, target},
+    environment::{Venv, ensure_net_packages, ensure_packages},
+    process::{cargo, is_root, root, shown, target},
 };
 
-/// Measures the rows whose names begin with one of the words, or all of them, and writes the table.
-pub fn run(rows: &[String]) -> Result<bool> {
+/// The group of rows that need an emulator of poor lines, and with it root.
+const NET: &str = "net";
+
+/// Measures the rows whose names begin with one of the words, or all of them, and writes the table. `net` and words after it are the
+/// rows over poor lines.
+pub fn run(rows: &[String], net: &[String]) -> Result<bool> {
+    let over_net = rows.first().is_some_and(|word| word == NET);
+    ensure!(over_net || net.is_empty(), "{} are for `bench net`", net.join(" "));
+    ensure!(!over_net || is_root(), "`bench net` makes network namespaces, and only root may");
     ensure_packages()?;
+    if over_net {
+        ensure_net_packages()?;
+    }
     Venv::Hub2.ensure()?;
     if !shown(&mut cargo(&["build", "--release", "--package", "karez"]))?.succeeded {
         return Ok(false);
     }
     let mut command = Command::new(Venv::Hub2.program("python")?);
+    match over_net {
+        true => command.arg("benches/net/run.py").args(&rows[1..]).args(net),
+        false => command.arg("benches/run.py").args(rows),
+    };
     command
-        .arg("benches/run.py")
-        .args(rows)
         .current_dir(root())
         .env("KAREZ_TEST_PROGRAM", target().join("release/karez"))
         .env("KAREZ_BENCH_LOAD", std::env::current_exe()?)

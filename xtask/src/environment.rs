@@ -19,6 +19,10 @@ use crate::process::{find, is_root, read, root, target};
 const PROGRAMS: [(&str, &str); 4] =
     [("curl", "curl"), ("git", "git"), ("git-lfs", "git-lfs"), ("nginx", "nginx-light")];
 
+/// What the rows over poor lines need besides.
+const NET_PROGRAMS: [(&str, &str); 4] =
+    [("aria2c", "aria2"), ("ip", "iproute2"), ("sysctl", "procps"), ("chrt", "util-linux")];
+
 /// The virtual environments that the tests use.
 #[derive(Clone, Copy)]
 pub enum Venv {
@@ -72,11 +76,23 @@ impl Venv {
 
 /// Installs the packages whose programs are missing. Without root it can only say which ones.
 pub fn ensure_packages() -> Result<()> {
-    let mut missing: Vec<&str> =
-        PROGRAMS.iter().filter(|(program, _)| find(program).is_none()).map(|&(_, package)| package).collect();
+    let mut missing = missing_of(&PROGRAMS);
     if postgres_programs().is_none() {
         missing.push("postgresql");
     }
+    install(&missing)
+}
+
+/// The same for what is measured over poor lines.
+pub fn ensure_net_packages() -> Result<()> {
+    install(&missing_of(&NET_PROGRAMS))
+}
+
+fn missing_of(programs: &[(&str, &'static str)]) -> Vec<&'static str> {
+    programs.iter().filter(|(program, _)| find(program).is_none()).map(|&(_, package)| package).collect()
+}
+
+fn install(missing: &[&str]) -> Result<()> {
     if missing.is_empty() {
         return Ok(());
     }
@@ -85,7 +101,7 @@ pub fn ensure_packages() -> Result<()> {
     }
     println!("   installing {}", missing.join(" "));
     let apt = |arguments: &[&str]| {
-        read(Command::new("apt-get").env("DEBIAN_FRONTEND", "noninteractive").args(arguments).args(&missing))
+        read(Command::new("apt-get").env("DEBIAN_FRONTEND", "noninteractive").args(arguments).args(missing))
     };
     if apt(&["install", "-y", "--no-install-recommends"]).is_err() {
         read(Command::new("apt-get").arg("update"))?;

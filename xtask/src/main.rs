@@ -36,8 +36,15 @@ enum Command {
     },
     /// Measures a release build and writes `docs/benchmarks.md`.
     Bench {
-        /// Measures only the rows whose names begin with one of these words, and prints the table instead of writing it.
+        /// Measures only the rows whose names begin with one of these words, and prints the table instead of writing it. With `net`
+        /// first: the rows over poor lines, as root, and words after it choose among them.
         rows: Vec<String>,
+        /// For `net`: smaller files and fewer rows, in under ten minutes.
+        #[arg(long)]
+        quick: bool,
+        /// For `net`: only programs whose names begin with one of these, with commas.
+        #[arg(long)]
+        clients: Option<String>,
     },
     /// Asks a server for HEAD of one path as fast as it answers; the benchmark uses this.
     #[command(hide = true)]
@@ -48,7 +55,12 @@ fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Test { list: true, .. } => Ok(test::list()),
         Command::Test { steps, list: false } => test::run(&steps),
-        Command::Bench { rows } => bench::run(&rows),
+        Command::Bench { rows, quick, clients } => {
+            let mut net = Vec::new();
+            net.extend(quick.then(|| "--quick".to_owned()));
+            net.extend(clients.map(|clients| format!("--clients={clients}")));
+            bench::run(&rows, &net)
+        }
         Command::Load(load) => load.run(),
     };
     match outcome {

@@ -1,0 +1,152 @@
+"""Rows in which one large file travels while something happens to the line."""
+
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from clients import Looped
+from data import MIB, sha256_of
+from karez_node import PORT, Karez, Template
+from line import Counters, Line, Script, Shape
+
+SEED = 20261124
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """A line, a file, and what happens. `quick` are the same for a short run: file, events, limit."""
+
+    name: str
+    what: str
+    target: str
+    shape: Shape
+    file_bytes: int
+    events: tuple[tuple[float, str], ...]
+    limit_secs: float
+    congestion: str = "bbr"
+    origins: str = "a"
+
+    @property
+    def file(self) -> str:
+        return f"{self.file_bytes // MIB}.bin"
+
+    def outage_secs(self, took_secs: float) -> float:
+        """How long the line was cut within the time that a client took."""
+        cut_at, total = None, 0.0
+        for second, act in self.events:
+            if act == "cut":
+                cut_at = second
+            elif act == "heal" and cut_at is not None:
+                total += max(0.0, min(second, took_secs) - min(cut_at, took_secs))
+                cut_at = None
+        return total
+
+
+@dataclass
+class Outcome:
+    """What one client did in one scenario."""
+
+    client: str
+    is_done: bool
+    secs: float
+    bound_secs: float
+    counters: Counters
+    payload_bytes: int
+    #: Payload that is there, for those that were not done.
+    got_bytes: int
+    again_secs: list[float]
+    starts: int
+    memory_bytes: int | None = None
+    trouble: str = ""
+
+    def cell(self) -> str:
+        """The outcome in few words."""
+        if self.trouble:
+            return self.trouble
+        wire, body = self.counters.down_bytes / self.payload_bytes, self.counters.body_bytes / self.payload_bytes
+        parts = [f"**{self.secs / self.bound_secs:.2f} x**, {self.secs:.0f} s" if self.is_done else f"not done in {self.secs:.0f} s ({self.got_bytes / self.payload_bytes:.0%})"]
+        parts.append(f"wire {wire:.3f}, body {body:.3f}, up {self.counters.up_bytes / max(1, self.counters.down_bytes):.1%}")
+        if self.again_secs:
+            parts.append(f"again {max(self.again_secs):.1f} s")
+        if self.memory_bytes is not None:
+            parts.append(f"memory +{self.memory_bytes / MIB:.0f} MiB")
+        return "; ".join(parts)
+
+
+def flap(up_secs: float, down_secs: float, total_secs: float) -> tuple[tuple[float, str], ...]:
+    events, second = [], 0.0
+    while second < total_secs:
+        events += [(second + up_secs, "cut"), (second + up_secs + down_secs, "heal")]
+        second += up_secs + down_secs
+    return tuple(events)
+
+
+TEN, TWO, FLAT_TWO = Shape(10_000_000, 300, 1), Shape(2_000_000, 300, 2), Shape(2_000_000, 300, 1)
+
+
+def scenarios(is_quick: bool) -> list[Scenario]:
+    """All of them; a quick run has a quarter of the bytes and no second line of the same kind."""
+    full = [
+        Scenario("cut10", "64 MiB, 10 Mbit/s, 1 % loss, silent cut 25-45 s", "<= 1.10 x bound (stretch 1.05), wire <= 1.07, body <= 1.005, up <= 5 %, again <= 3 s",
+                 TEN, 64 * MIB, ((25, "cut"), (45, "heal")), 300),
+        Scenario("cut2", "64 MiB, 2 Mbit/s, 2 % loss, silent cut 100-120 s", "<= 1.05 x bound, wire <= 1.08, body <= 1.005, up <= 5 %, again <= 3 s",
+                 TWO, 64 * MIB, ((100, "cut"), (120, "heal")), 480),
+        Scenario("flap", "16 MiB, 2 Mbit/s, 2 % loss, 30 s up and 15 s down, again and again", "progress in every window, body <= 1.01",
+                 TWO, 16 * MIB, flap(30, 15, 300), 300),
+        Scenario("kill", "64 MiB, 10 Mbit/s, 1 % loss, kill -9 at 30 s and started again", "body <= 1.005", TEN, 64 * MIB, ((30, "kill"),), 300),
+        Scenario("renumber", "64 MiB, 10 Mbit/s, 1 % loss, new address at 30 s", "body <= 1.005, again <= 3 s", TEN, 64 * MIB, ((30, "renumber"),), 300),
+        Scenario("cubic", "64 MiB, 10 Mbit/s, 1 % loss, sender with cubic only", ">= 85 % of the line: <= 1.18 x bound", TEN, 64 * MIB, (), 300, "cubic"),
+    ]
+    if not is_quick:
+        return full
+    return [
+        Scenario("cut10", "16 MiB, 10 Mbit/s, 1 % loss, silent cut 6-16 s", full[0].target, TEN, 16 * MIB, ((6, "cut"), (16, "heal")), 90),
+        Scenario("cut2", "8 MiB, 2 Mbit/s, 2 % loss, silent cut 12-22 s", full[1].target, TWO, 8 * MIB, ((12, "cut"), (22, "heal")), 120),
+        Scenario("flap", "8 MiB, 2 Mbit/s, 2 % loss, 15 s up and 8 s down, again and again", full[2].target, TWO, 8 * MIB, flap(15, 8, 120), 120),
+        Scenario("kill", "16 MiB, 10 Mbit/s, 1 % loss, kill -9 at 8 s and started again", full[3].target, TEN, 16 * MIB, ((8, "kill"),), 90),
+        Scenario("renumber", "16 MiB, 10 Mbit/s, 1 % loss, new address at 8 s", full[4].target, TEN, 16 * MIB, ((8, "renumber"),), 90),
+        Scenario("cubic", "16 MiB, 10 Mbit/s, 1 % loss, sender with cubic only", full[5].target, TEN, 16 * MIB, (), 90, "cubic"),
+    ]
+
+
+def run(scenario: Scenario, kind: type[Looped], template: Template, folder: Path, number: int) -> Outcome:
+    """One client in one scenario, on a line and with origins of its own."""
+    folder.mkdir(parents=True)
+    with Line(number, scenario.shape, SEED, scenario.congestion) as line:
+        origins = [template.origin(folder / f"origin-{place}", line, place) for place in scenario.origins.split()]
+        client = kind(line, folder / "client")
+        try:
+            client.prepare([origin.endpoint for origin in origins])
+            return measure(scenario, client, line, template)
+        finally:
+            client.close()
+            for origin in origins:
+                origin.remove()
+
+
+def measure(scenario: Scenario, client: Looped, line: Line, template: Template) -> Outcome:
+    over = threading.Event()
+    timer = threading.Timer(scenario.limit_secs, over.set)
+    script = Script(list(scenario.events))
+    line.reset()
+    timer.start()
+    begun = time.monotonic()
+    events = script.run(line, client.kill, over)
+    is_done = client.pull("bench/files", scenario.file, over)
+    secs = time.monotonic() - begun
+    counters = line.counters()
+    timer.cancel()
+    over.set()
+    events.join()
+    result = client.result(scenario.file)
+    trouble = ""
+    if is_done and sha256_of(result) != template.digests[scenario.file]:
+        trouble = "WRONG BYTES"
+    got = scenario.file_bytes if is_done else max((path.stat().st_blocks * 512 for path in client.folder.rglob("*") if path.is_file()), default=0)
+    bound = scenario.shape.bound_secs(scenario.file_bytes, scenario.outage_secs(secs))
+    return Outcome(client.name, is_done, secs, bound, counters, scenario.file_bytes, min(got, scenario.file_bytes),
+                   script.again_secs, client.starts, client.memory_bytes_max(), trouble)
+
+
+__all__ = ["Karez", "PORT", "Outcome", "Scenario", "run", "scenarios"]
