@@ -259,7 +259,7 @@ impl Hub {
             let commit = self.commit_content(draft, plan, base, tree);
             let target = add_object(GitKind::Commit, encode_commit(&commit), &mut objects);
             let facts = if draft.branch == main_ref() && !draft.opens_pull_request {
-                self.facts_if_changed(repo, base_tree, tree, &objects).await?
+                self.facts_if_changed(repo, Some(base_tree), tree, &objects).await?
             } else {
                 None
             };
@@ -466,7 +466,7 @@ impl Default for CommitTurns {
 
 impl CommitTurns {
     /// Waits until no other commit to this repository is being made here.
-    async fn turn(&self, repo: RepoId) -> MutexGuard<'_, ()> {
+    pub(crate) async fn turn(&self, repo: RepoId) -> MutexGuard<'_, ()> {
         let place = usize::try_from(repo.0.rem_euclid(64)).unwrap_or(0);
         self.turns[place].lock().await
     }

@@ -63,6 +63,9 @@ pub enum HubError {
     /// Something else of that name is there already.
     #[error("{0}")]
     Exists(String),
+    /// A name belongs to another origin: this node itself, or another remote.
+    #[error("{0}")]
+    NameClash(String),
     /// The branch moved since the caller looked.
     #[error("The branch was updated since you opened this page. Please refresh and try again.")]
     BranchMoved,

@@ -37,16 +37,19 @@ impl Sources {
 }
 
 impl Hub {
-    /// Returns the facts after a commit, unless they are those from before it.
+    /// Returns the facts after a commit, unless they are those from before it. Both are root folders.
     pub(crate) async fn facts_if_changed(
         &self,
         repo: &Repo,
-        before: GitOid,
+        before: Option<GitOid>,
         after: GitOid,
         objects: &[NewObject],
     ) -> HubResult<Option<RepoFacts>> {
         let new = |oid: GitOid| objects.iter().find(|object| object.oid == oid);
-        let sources_before = Sources::of(self.folder_read(before).await?.entries(), repo.kind);
+        let sources_before = match before {
+            Some(before) => Some(Sources::of(self.folder_read(before).await?.entries(), repo.kind)),
+            None => None,
+        };
         let sources = match new(after) {
             Some(tree) => {
                 let entries = parse_tree(&tree.content).map_err(|error| HubError::Damaged(error.to_string()))?;
@@ -54,7 +57,7 @@ impl Hub {
             }
             None => Sources::of(self.folder_read(after).await?.entries(), repo.kind),
         };
-        if sources == sources_before {
+        if sources_before.as_ref() == Some(&sources) {
             return Ok(None);
         }
         let readme = match sources.readme {

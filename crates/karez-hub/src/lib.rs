@@ -40,6 +40,7 @@ mod ingest;
 mod last_commit;
 mod lfs;
 mod listing;
+mod mirror;
 mod objects;
 mod ollama;
 mod owned_repos;
@@ -76,12 +77,16 @@ pub use file_map::MappedFile;
 pub use fsck::{FsckCounts, FsckDepth, FsckProblem, FsckReport};
 pub use git_fetch::{GitFetch, GitRefs, PackPlan};
 pub use ingest::Expected;
-pub use karez_catalog::{Account, AccountKind, Direction, NewAccount, Repo, RepoSort, TokenBrief};
+pub use karez_catalog::{
+    Account, AccountKind, Direction, FileBrief, Keep, Mirror, MirrorPatch, NewAccount, NewMirror, OwnerOrigin, Repo,
+    RepoSort, TokenBrief,
+};
 /// For sending stored bytes without copying them.
 pub use karez_store::{FileBehind, file_behind};
 pub use last_commit::LastCommit;
 pub use lfs::{LfsAction, LfsAddress, LfsDownload, LfsObject, LfsOperation, LfsPlan, LfsTransfer};
 pub use listing::{RepoPage, RepoSearch};
+pub use mirror::{FileClaim, MirrorFile, MirrorUpdate, NameAlias};
 pub use ollama::{OllamaBlob, OllamaImage, OllamaLayer};
 pub use owned_repos::{OwnedPage, OwnedRepo};
 pub use preupload::{UploadAdvice, UploadMode, UploadPlan};

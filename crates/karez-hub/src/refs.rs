@@ -157,7 +157,7 @@ impl Hub {
             None => self.refs_check(repo, &name).await?,
             Some(before) if name == main_ref() => {
                 let (before, after) = (self.commit_read(before).await?.tree, self.commit_read(commit).await?.tree);
-                content.facts = self.facts_if_changed(repo, before, after, &[]).await?;
+                content.facts = self.facts_if_changed(repo, Some(before), after, &[]).await?;
             }
             Some(_) => {}
         }

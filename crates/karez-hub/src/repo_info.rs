@@ -152,6 +152,16 @@ impl Hub {
 
     /// Lists the files of a commit in the order of git.
     pub(crate) async fn siblings(&self, commit: GitOid, detail: SiblingDetail) -> HubResult<Vec<Sibling>> {
+        self.siblings_at_most(commit, detail, SIBLINGS_MAX).await
+    }
+
+    /// Lists at most this many files of a commit in the order of git.
+    pub(crate) async fn siblings_at_most(
+        &self,
+        commit: GitOid,
+        detail: SiblingDetail,
+        most: usize,
+    ) -> HubResult<Vec<Sibling>> {
         let root = self.commit_read(commit).await?.tree;
         let mut files: Vec<(String, GitOid)> = Vec::new();
         let mut folders = vec![(String::new(), self.folder_read(root).await?, 0usize)];
@@ -162,7 +172,7 @@ impl Hub {
             folders.push((prefix, folder, next + 1));
             if mode.is_blob() {
                 files.push((path, oid));
-                if files.len() >= SIBLINGS_MAX {
+                if files.len() >= most {
                     break;
                 }
             } else if mode == TreeMode::Folder && folders.len() < FOLDER_DEPTH_MAX {

@@ -52,15 +52,30 @@ impl Hub {
     ) -> HubResult<(Repo, Arc<Resolved>)> {
         let (repo, commit) = self.revision_open(actor, address, revision).await?;
         let key = (commit, path.clone());
-        if let Some(resolved) = self.objects.resolved.get(&key) {
-            return Ok((repo, resolved));
-        }
-        let resolved = Arc::new(self.resolve_at(commit, path).await?);
-        // A file whose bytes are not here yet may arrive; that is the one thing that can change.
-        if resolved.large.is_none_or(|large| large.hash.is_some()) {
-            self.objects.resolved.insert(key, Arc::clone(&resolved));
-        }
+        let resolved = match self.objects.resolved.get(&key) {
+            Some(resolved) => resolved,
+            None => {
+                let resolved = Arc::new(self.resolve_at(commit, path).await?);
+                // A file whose bytes are not here yet may arrive; that is the one thing that can change.
+                if resolved.large.is_none_or(|large| large.hash.is_some()) {
+                    self.objects.resolved.insert(key, Arc::clone(&resolved));
+                }
+                resolved
+            }
+        };
+        let resolved = self.resolve_for(&repo, resolved).await?;
         Ok((repo, resolved))
+    }
+
+    /// Takes from a file of a mirror what is stored here for others: a remote may name what it likes.
+    async fn resolve_for(&self, repo: &Repo, resolved: Arc<Resolved>) -> HubResult<Arc<Resolved>> {
+        let Some(large) = resolved.large.filter(|large| large.hash.is_some() && repo.mirror.is_some()) else {
+            return Ok(resolved);
+        };
+        if self.catalog.repo_file_has(repo.id, &large.sha256).await? {
+            return Ok(resolved);
+        }
+        Ok(Arc::new(Resolved { large: Some(LargeFile { hash: None, ..large }), ..(*resolved).clone() }))
     }
 
     pub(crate) async fn resolve_at(&self, commit: GitOid, path: &RepoPath) -> HubResult<Resolved> {
@@ -107,9 +122,17 @@ impl Hub {
         file: &Resolved,
         range: ByteRange,
     ) -> HubResult<BoxStream<'static, HubResult<Bytes>>> {
-        let missing = || HubError::Missing(format!("the bytes of {} are not on this node", file.path));
+        let missing = || not_here(&file.path);
         let hash = file.large.and_then(|large| large.hash).ok_or_else(missing)?;
         let row = self.file_row_read(hash).await?.ok_or_else(missing)?;
         Ok(self.file_stream(&row, range))
     }
+}
+
+/// Returns what is said when a file of a mirror is asked for that is not held, and nobody fetches it.
+pub(crate) fn not_here(path: &impl std::fmt::Display) -> HubError {
+    HubError::Missing(format!(
+        "the bytes of {path} are not on this node: it keeps a copy of the repository without them, and they could \
+         not be fetched from the origin now"
+    ))
 }

@@ -10,7 +10,7 @@ use karez_types::{GitOid, RefName, RepoAddress, Revision};
 use crate::{Actor, Hub, HubError, HubResult, Right};
 
 /// Tags of tags are followed this far.
-const TAG_DEPTH_MAX: u32 = 8;
+pub(crate) const TAG_DEPTH_MAX: u32 = 8;
 /// Shortest abbreviation of a commit id, in digits: as git.
 const SHORT_ID_DIGITS_MIN: usize = 4;
 

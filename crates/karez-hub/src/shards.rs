@@ -14,7 +14,8 @@ use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt};
 use karez_catalog::{FileRow, NewFile};
 use karez_formats::xet::{
-    FileHasher, Shard, ShardError, ShardFile, ShardLimits, ShardTerm, ShardXorb, Term, XorbIndex, range_hash,
+    FileHasher, IndexedChunk, Shard, ShardError, ShardFile, ShardLimits, ShardTerm, ShardXorb, Term, XorbIndex,
+    range_hash,
 };
 use karez_types::{ByteRange, ChunkHash, FileHash, Sha256, XorbHash};
 use sha2::Digest;
@@ -119,29 +120,30 @@ impl Hub {
     /// Checks everything about a file that the indexes of its xorbs can tell.
     async fn file_check(&self, file: ShardFile, stated: &mut HashMap<XorbHash, ShardXorb>) -> HubResult<CheckedFile> {
         let ShardFile { hash, sha256, terms } = file;
-        let mut hasher = FileHasher::new();
-        let mut file_bytes = 0u64;
-        let mut recipe: Vec<Term> = Vec::with_capacity(terms.len());
-        let mut dedup_keys = Vec::new();
+        let mut sum = RecipeSum::default();
         for (position, term) in terms.iter().enumerate() {
             let index = index_of(&self.store, term.xorb).await?;
             if let Some(xorb) = stated.remove(&term.xorb) {
                 xorb_check(&xorb, &index)?;
             }
             let chunks = term_check(hash, position, term, &index)?;
-            for chunk in chunks {
-                hasher.push((*chunk).into());
-                if file_bytes == 0 || chunk.hash.is_dedup_key() {
-                    dedup_keys.push((chunk.hash, term.xorb));
-                }
-                file_bytes += u64::from(chunk.raw_bytes);
-            }
-            push_term(&mut recipe, term.xorb, term.chunk_start..term.chunk_end, term.raw_bytes);
+            sum.push(term.xorb, term.chunk_start..term.chunk_end, chunks);
             // A term has thousands of chunks to hash; let others have the thread in between.
             tokio::task::yield_now().await;
         }
+        self.recipe_finish(sum, Some(hash), sha256)
+    }
+
+    /// Checks that the terms of a file make the file that is named.
+    pub(crate) fn recipe_finish(
+        &self,
+        sum: RecipeSum,
+        hash: Option<FileHash>,
+        sha256: Option<Sha256>,
+    ) -> HubResult<CheckedFile> {
+        let RecipeSum { hasher, file_bytes, terms, dedup_keys } = sum;
         let actual = hasher.finish();
-        if actual != hash {
+        if let Some(hash) = hash.filter(|hash| *hash != actual) {
             return Err(HubError::Invalid(format!(
                 "the terms of file {hash} make up file {actual}; send the recipe of the file that is named"
             )));
@@ -150,19 +152,19 @@ impl Hub {
             let limit = format!("{} bytes", self.limits.file_bytes_max);
             return Err(HubError::TooLarge { what: "the file", limit, setting: "file_bytes_max" });
         }
-        Ok(CheckedFile { hash, sha256, file_bytes, terms: recipe.into(), dedup_keys })
+        Ok(CheckedFile { hash: actual, sha256, file_bytes, terms: terms.into(), dedup_keys })
     }
 
     /// Returns the sha256 of those files that are registered already, in whatever zone: which sha256
     /// belongs to a Merkle root is a fact that does not depend on who found it out.
-    async fn known_files(&self, files: &[CheckedFile]) -> HubResult<HashMap<FileHash, Sha256>> {
+    pub(crate) async fn known_files(&self, files: &[CheckedFile]) -> HubResult<HashMap<FileHash, Sha256>> {
         let stated: Vec<Sha256> = files.iter().filter_map(|file| file.sha256).collect();
         let briefs = self.catalog.files_by_sha256(&stated).await?;
         Ok(briefs.into_iter().map(|brief| (brief.hash, brief.sha256)).collect())
     }
 
     /// Sees to it that the file has the sha256 that the shard states; reads it through unless that is known.
-    async fn file_hash_check(
+    pub(crate) async fn file_hash_check(
         &self,
         file: CheckedFile,
         known: &HashMap<FileHash, Sha256>,
@@ -222,11 +224,36 @@ fn hash_batch(mut hasher: sha2::Sha256, batch: Vec<Bytes>) -> JoinHandle<sha2::S
     })
 }
 
-/// A file whose recipe is right; its sha256 is not checked yet.
-struct CheckedFile {
-    hash: FileHash,
-    sha256: Option<Sha256>,
+/// What the terms of a file add up to, by the indexes of their xorbs.
+#[derive(Default)]
+pub(crate) struct RecipeSum {
+    hasher: FileHasher,
     file_bytes: u64,
+    terms: Vec<Term>,
+    dedup_keys: Vec<(ChunkHash, XorbHash)>,
+}
+
+impl RecipeSum {
+    /// Adds a term with its chunks.
+    pub(crate) fn push(&mut self, xorb: XorbHash, range: std::ops::Range<u32>, chunks: &[IndexedChunk]) {
+        let mut raw_bytes = 0;
+        for chunk in chunks {
+            self.hasher.push((*chunk).into());
+            if self.file_bytes == 0 || chunk.hash.is_dedup_key() {
+                self.dedup_keys.push((chunk.hash, xorb));
+            }
+            self.file_bytes += u64::from(chunk.raw_bytes);
+            raw_bytes += chunk.raw_bytes;
+        }
+        push_term(&mut self.terms, xorb, range, raw_bytes);
+    }
+}
+
+/// A file whose recipe is right; its sha256 is not checked yet.
+pub(crate) struct CheckedFile {
+    pub(crate) hash: FileHash,
+    sha256: Option<Sha256>,
+    pub(crate) file_bytes: u64,
     terms: Arc<[Term]>,
     dedup_keys: Vec<(ChunkHash, XorbHash)>,
 }
@@ -237,7 +264,7 @@ fn term_check<'a>(
     position: usize,
     term: &ShardTerm,
     index: &'a XorbIndex,
-) -> HubResult<&'a [karez_formats::xet::IndexedChunk]> {
+) -> HubResult<&'a [IndexedChunk]> {
     let wrong = |what: String| HubError::Invalid(format!("term {position} of file {file} {what}"));
     let (start, end) = (term.chunk_start, term.chunk_end);
     let chunks = index.slice(start..end).ok_or_else(|| {

@@ -1,5 +1,8 @@
 //! Listing what is in a commit.
 
+use std::collections::HashSet;
+
+use karez_catalog::Repo;
 use karez_formats::git::{TreeEntry, TreeMode};
 use karez_types::{FileHash, GitOid, RepoAddress, RepoPath, Revision, Sha256};
 
@@ -105,7 +108,7 @@ impl Hub {
         revision: &Revision,
         query: &TreeQuery,
     ) -> HubResult<TreePage> {
-        let (_, commit) = self.revision_open(actor, address, revision).await?;
+        let (repo, commit) = self.revision_open(actor, address, revision).await?;
         let limit = self.page_items(query);
         let root = self.folder_of(commit, query.folder.as_ref()).await?;
         let prefix = query.folder.as_ref().map_or_else(String::new, |folder| format!("{folder}/"));
@@ -119,7 +122,7 @@ impl Hub {
             walked.truncate(limit);
             walked.last().map_or_else(String::new, |(path, _)| path.clone())
         });
-        let mut items = self.describe(walked).await?;
+        let mut items = self.describe(&repo, walked).await?;
         if query.expand {
             self.find_last_commits(commit, &mut items).await?;
         }
@@ -135,7 +138,7 @@ impl Hub {
         paths: &[String],
         expand: bool,
     ) -> HubResult<Vec<TreeItem>> {
-        let (_, commit) = self.revision_open(actor, address, revision).await?;
+        let (repo, commit) = self.revision_open(actor, address, revision).await?;
         let limit = self.limits.paths_info_paths_max;
         if paths.len() as u64 > limit {
             let what = "the list of paths";
@@ -151,7 +154,7 @@ impl Hub {
                 found.push((path.to_string(), entry));
             }
         }
-        let mut items = self.describe(found).await?;
+        let mut items = self.describe(&repo, found).await?;
         if expand {
             self.find_last_commits(commit, &mut items).await?;
         }
@@ -241,12 +244,17 @@ impl Hub {
     }
 
     /// Finds out what listings show of entries.
-    async fn describe(&self, walked: Vec<Walked>) -> HubResult<Vec<TreeItem>> {
+    async fn describe(&self, repo: &Repo, walked: Vec<Walked>) -> HubResult<Vec<TreeItem>> {
         let blobs: Vec<GitOid> =
             walked.iter().filter(|(_, entry)| entry.mode.is_blob()).map(|(_, entry)| entry.oid).collect();
         let stats = self.blob_stats(&blobs).await?;
         let hashes: Vec<Sha256> = stats.values().filter_map(|stat| Some(stat.pointer?.sha256)).collect();
-        let files = self.files_read(&hashes).await?;
+        let mut files = self.files_read(&hashes).await?;
+        if repo.mirror.is_some() {
+            // What is stored here for others is not this repository's to show.
+            let own: HashSet<Sha256> = self.catalog.repo_files_among(repo.id, &hashes).await?.into_iter().collect();
+            files.retain(|sha256, _| own.contains(sha256));
+        }
         let kind_of = |entry: &TreeEntry| match stats.get(&entry.oid) {
             None => TreeKind::Folder,
             Some(stat) => match stat.pointer {

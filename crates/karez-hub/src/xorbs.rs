@@ -61,7 +61,8 @@ impl Hub {
         self.xorb_receive(grant.zone(), hash, body).await.map(|()| true)
     }
 
-    async fn xorb_receive(
+    /// Takes a xorb into a zone; nothing of it is kept unless its bytes are this xorb.
+    pub(crate) async fn xorb_receive(
         &self,
         zone: Zone,
         hash: XorbHash,

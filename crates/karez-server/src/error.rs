@@ -46,7 +46,7 @@ fn row(error: &HubError) -> (StatusCode, Option<&'static str>) {
         HubError::RevisionMissing { .. } => (S::NOT_FOUND, Some("RevisionNotFound")),
         HubError::EntryMissing { .. } | HubError::NothingToDelete { .. } => (S::NOT_FOUND, Some("EntryNotFound")),
         HubError::Missing(_) => (S::NOT_FOUND, None),
-        HubError::RepoExists(_) | HubError::Exists(_) => (S::CONFLICT, None),
+        HubError::RepoExists(_) | HubError::Exists(_) | HubError::NameClash(_) => (S::CONFLICT, None),
         HubError::BranchMoved => (S::PRECONDITION_FAILED, None),
         HubError::Invalid(_) | HubError::BodyBroken(_) => (S::BAD_REQUEST, None),
         HubError::Refused(_) => (S::UNPROCESSABLE_ENTITY, None),

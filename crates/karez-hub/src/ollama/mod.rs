@@ -17,7 +17,8 @@ use quick_cache::sync::Cache;
 use sha2::Digest;
 use tokio::sync::Mutex;
 
-use crate::tree::{TreeItem, TreeKind, TreeQuery};
+use crate::resolve::not_here;
+use crate::tree::{LargeFile, TreeItem, TreeKind, TreeQuery};
 use crate::{Actor, Hub, HubError, HubResult};
 use choice::{choose, is_gguf, is_projector};
 use image::Facts;
@@ -192,6 +193,10 @@ impl Hub {
     }
 
     async fn facts_of(&self, actor: &Actor, shelf: &Shelf, model: &TreeItem) -> HubResult<Arc<Facts>> {
+        // What is remembered of a file is for those who may read it.
+        if matches!(model.kind, TreeKind::Large(LargeFile { hash: None, .. })) {
+            return Err(not_here(&model.path));
+        }
         let digest = self.digest_of(model).await?;
         if let Some(facts) = self.ollama.facts.get(&digest) {
             return Ok(facts);

@@ -4,6 +4,7 @@ mod bytes;
 mod commits;
 mod first_run;
 mod git_ids;
+mod mirrors;
 mod reads;
 mod refs;
 
