@@ -36,7 +36,8 @@ impl Hub {
     /// # Errors
     /// [`HubError::RepoMissing`] when it is not there or must answer as if it were not,
     /// [`HubError::RepoMoved`] when it has another address now, [`HubError::SignInNeeded`] or
-    /// [`HubError::Forbidden`] when the caller sees it but may not do this.
+    /// [`HubError::Forbidden`] when the caller sees it but may not do this, or nobody may because it comes
+    /// from a remote.
     pub async fn repo_open(&self, actor: &Actor, address: &RepoAddress, right: Right) -> HubResult<Repo> {
         let missing = || HubError::RepoMissing { address: address.to_string(), anonymous: actor.is_anonymous() };
         let found = self.catalog.repo_find(address).await?.ok_or_else(missing)?;
@@ -46,8 +47,21 @@ impl Hub {
         if found.redirected {
             return Err(HubError::RepoMoved { from: address.clone(), to: found.repo.address() });
         }
+        if right > Right::Read && !actor.is_anonymous() {
+            self.origin_check(&found.repo).await?;
+        }
         self.right_check(actor, found.repo.owner.id, right, &address.id())?;
         Ok(found.repo)
+    }
+
+    /// Checks that the history of a repository is made here. What comes from a remote is only read here,
+    /// whoever asks.
+    async fn origin_check(&self, repo: &Repo) -> HubResult<()> {
+        let Some(mirror) = repo.mirror else { return Ok(()) };
+        let remote = self.remote_name(mirror.remote).await?;
+        Err(HubError::Forbidden(format!(
+            "this repository comes from {remote}; push it there, or duplicate it under a name of your own"
+        )))
     }
 
     /// Tells whether the caller may know that this repository exists.

@@ -18,7 +18,9 @@ impl Hub {
     /// commit with the same files. Without a visibility it gets that of its source.
     ///
     /// # Errors
-    /// As [`Hub::repo_open`] for the source, as [`Hub::repo_create`] for the new one.
+    /// As [`Hub::repo_open`] for the source, as [`Hub::repo_create`] for the new one;
+    /// [`HubError::Refused`] for a mirror of which not all large files are here, and for a public copy of
+    /// what its origin shows to some only.
     pub async fn repo_duplicate(
         &self,
         actor: &Actor,
@@ -33,6 +35,9 @@ impl Hub {
         let owner = self.owner_to_write(actor, to.kind, &to.owner).await?;
         let now = self.clock.now();
         let visibility = visibility.unwrap_or(source.visibility);
+        if source.mirror.is_some_and(|mirror| mirror.is_restricted) && visibility == Visibility::Public {
+            return Err(HubError::Refused(format!("{from} is not public at its origin; make the copy private")));
+        }
         let author = actor.user().map_or(&owner.name, |user| &user.account.name);
         let content = match source.head {
             None => first_commit(source.kind, author, now),
@@ -97,6 +102,14 @@ impl Hub {
             let Some(last) = batch.last() else { break };
             after = Some(last.sha256);
             files.extend(batch.iter().map(|file| file.sha256).filter(|sha256| named.contains(sha256)));
+        }
+        if source.mirror.is_some() && files.len() < named.len() {
+            return Err(HubError::Refused(format!(
+                "{} of the {} large files of {} are not on this node yet; download them through it first",
+                named.len() - files.len(),
+                named.len(),
+                source.address().id()
+            )));
         }
         Ok(files)
     }

@@ -57,6 +57,8 @@ impl Hub {
         };
         let repo = self.repo_open(actor, address, Right::Read).await?;
         let may_propose = match place {
+            // What comes from a remote takes no proposals here.
+            _ if repo.mirror.is_some() => false,
             PushPlace::NewPullRequest | PushPlace::Undecided => true,
             PushPlace::Revision(revision) => {
                 let number = revision.as_str().parse::<RefName>().ok().and_then(|name| name.pull_request_number());

@@ -57,13 +57,17 @@ impl Hub {
         }
     }
 
-    /// Deletes a repository. Its bytes stay until nothing else needs them.
+    /// Deletes a repository. Its bytes stay until nothing else needs them. The local copy of what comes from
+    /// a remote is deleted by the node's administrators only; its origin keeps it.
     ///
     /// # Errors
     /// As [`Hub::repo_open`]. An old address of a moved repository counts as missing: a deletion
     /// must name what it deletes.
     pub async fn repo_delete(&self, actor: &Actor, address: &RepoAddress) -> HubResult<()> {
-        let repo = self.repo_open_exactly(actor, address).await?;
+        let repo = match self.repo_open_exactly(actor, address, Right::Read).await? {
+            copy if copy.mirror.is_some() && actor.is_node_admin() && actor.token_allows(Right::Admin) => copy,
+            _ => self.repo_open_exactly(actor, address, Right::Admin).await?,
+        };
         self.catalog.repo_delete(repo.id).await?;
         self.mapped_files.forget();
         Ok(())
@@ -75,7 +79,7 @@ impl Hub {
     /// As [`Hub::repo_delete`] for where it is, as [`Hub::repo_create`] for where it goes, and
     /// [`HubError::Exists`] when something is there.
     pub async fn repo_move(&self, actor: &Actor, from: &RepoAddress, to: &RepoAddress) -> HubResult<Repo> {
-        let repo = self.repo_open_exactly(actor, from).await?;
+        let repo = self.repo_open_exactly(actor, from, Right::Admin).await?;
         let owner = self.owner_to_write(actor, to.kind, &to.owner).await?;
         let exists = || HubError::Exists(format!("A {} repository called {} already exists", to.kind, to.id()));
         if repo.address() == *to {
@@ -113,9 +117,9 @@ impl Hub {
         changed
     }
 
-    /// Opens a repository for its administrator, by its present address only.
-    async fn repo_open_exactly(&self, actor: &Actor, address: &RepoAddress) -> HubResult<Repo> {
-        match self.repo_open(actor, address, Right::Admin).await {
+    /// Opens a repository by its present address only.
+    async fn repo_open_exactly(&self, actor: &Actor, address: &RepoAddress, right: Right) -> HubResult<Repo> {
+        match self.repo_open(actor, address, right).await {
             Err(HubError::RepoMoved { .. }) => Err(missing(actor, address)),
             other => other,
         }
@@ -143,6 +147,14 @@ impl Hub {
             HubError::Forbidden(format!("You don't have the rights to create a {kind} under the namespace \"{owner}\""))
         };
         let account = self.catalog.account_by_name(owner.as_str()).await?.ok_or_else(refused)?;
+        if let Some(origin) = self.catalog.owner_origin_get(owner).await?
+            && !actor.is_anonymous()
+        {
+            let remote = self.remote_name(origin.remote).await?;
+            return Err(HubError::Forbidden(format!(
+                "the owner name {owner} belongs to {remote}; create the {kind} there, or under a name of your own"
+            )));
+        }
         let what = match account.kind {
             AccountKind::User => format!("repositories of {owner}"),
             AccountKind::Organization => format!("repositories of the organisation {owner}"),

@@ -4,6 +4,7 @@ mod bytes;
 mod commits;
 mod first_run;
 mod git_ids;
+mod mirror_guard;
 mod mirrors;
 mod reads;
 mod refs;
