@@ -1,26 +1,10 @@
 """git and git-lfs: clone, fetch, check."""
 
-import os
-import subprocess
-from pathlib import Path
-
 import pytest
 
 from data import MIB, random_bytes
+from programs import git
 from huggingface_hub import CommitOperationAdd
-
-
-def git(*arguments: str, cwd: Path, fails: bool = False) -> str:
-    environment = dict(os.environ) | {
-        "GIT_TERMINAL_PROMPT": "0",
-        "GIT_CONFIG_NOSYSTEM": "1",
-        "GIT_CONFIG_GLOBAL": "/dev/null",
-        "HOME": str(cwd),
-    }
-    lfs = ("-c", "filter.lfs.smudge=git-lfs smudge -- %f", "-c", "filter.lfs.process=git-lfs filter-process", "-c", "filter.lfs.required=true")
-    done = subprocess.run(["git", *lfs, *arguments], cwd=cwd, env=environment, capture_output=True, text=True)
-    assert (done.returncode != 0) == fails, f"git {' '.join(arguments)}\n{done.stdout}{done.stderr}"
-    return done.stdout + done.stderr
 
 
 @pytest.fixture
