@@ -49,8 +49,11 @@ class Template:
     def __init__(self, folder: Path):
         self.folder = folder
         self.digests: dict[str, str] = {}
+        #: Folders of origins by place: a second source is a node of its own that holds a copy of what the first one published.
+        self.folders = {"a": folder, "c": folder.with_name("second")}
+        self.admin_tokens: dict[str, str] = {}
 
-    def fill(self, files: dict[str, int], small: dict[str, bytes]) -> None:
+    def fill(self, files: dict[str, int], small: dict[str, bytes], is_second_wanted: bool = False) -> None:
         """Publishes files of random bytes, by name and size, and small ones, in `bench/files`."""
         node = Node(self.folder).start()
         token = node.user("bench")
@@ -65,15 +68,30 @@ class Template:
         environment = {"HF_ENDPOINT": node.endpoint, "HF_HOME": str(home), "HF_XET_CACHE": str(home / "xet"), "PATH": "/usr/bin:/bin"}
         done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
         assert done.returncode == 0, done.stdout + done.stderr
-        node.stop()
         shutil.rmtree(staging)
-        self.admin_token = node.admin_token
+        self.admin_tokens["a"] = node.admin_token
+        try:
+            if is_second_wanted:
+                self._second(node, [*files])
+        finally:
+            node.stop()
+
+    def _second(self, first: Node, files: list[str]) -> None:
+        second = Node(self.folders["c"], **{"federation.poll_secs": "1"}).start()
+        try:
+            follow(second, first.endpoint, "first", "whole")
+            wait_for("copying to the second source", lambda: is_held(second, "bench/files", files), 300)
+            self.admin_tokens["c"] = second.admin_token
+        finally:
+            second.stop()
 
     def origin(self, folder: Path, line: Line, place: str, **settings: str) -> NetNode:
         """A running copy in a namespace."""
-        subprocess.run(["cp", "-r", "--reflink=auto", self.folder, folder], check=True)
+        # For programs that do not know nodes from each other, a copy of the first is as good as a second.
+        source = place if place in self.admin_tokens else "a"
+        subprocess.run(["cp", "-r", "--reflink=auto", self.folders[source], folder], check=True)
         node = NetNode(folder, line, place, public_url=f"http://{line.address(place)}:{PORT}", **settings)
-        node.admin_token = self.admin_token
+        node.admin_token = self.admin_tokens[source]
         return node.start()
 
 
@@ -86,9 +104,14 @@ class Karez(Looped):
         self.node = NetNode(self.folder / "node", self.line, "b").start()
         self.origins = origins
         for number, origin in enumerate(origins):
-            self.node.run("peer", "add", origin, "--yes", "--allow-private", "--name", f"origin-{number}")
+            follow(self.node, origin, f"origin-{number}", "demand")
+        wait_for("the catalogue of the origin", lambda: self._knows("bench/files"), 120)
         self.lock = threading.Lock()
         self.idle_bytes = self.node.memory_mark()
+
+    def _knows(self, repo: str) -> bool:
+        asked = ["curl", "-sf", "-m", "5", "-o", "/dev/null", f"http://127.0.0.1:{PORT}/api/models/{repo}"]
+        return subprocess.run([*self.node.prefix, *asked]).returncode == 0
 
     def command(self, repo: str, file: str) -> list[str]:
         return ["curl", "-sSfL", "-C", "-", "--connect-timeout", "2", "-o", file, f"http://127.0.0.1:{PORT}/{repo}/resolve/main/{file}"]
@@ -111,6 +134,19 @@ class Karez(Looped):
         super().kill()
         with self.lock:
             self.node.remove()
+
+
+def follow(node: Node, origin: str, name: str, keep: str) -> None:
+    """Makes the origin a peer of the node, and says what to keep of what it publishes."""
+    node.run("peer", "add", origin, "--yes", "--allow-private", "--name", name)
+    node.run("follow", "add", "--remote", name, "--keep", keep)
+
+
+def is_held(node: Node, repo: str, files: list[str]) -> bool:
+    """Whether the node has every one of these files whole; asked of the program, since a request would fetch them."""
+    transfers = json.loads(node.run("transfers", "--json"))
+    done = {one["path"] for one in transfers if one.get("state") == "done"}
+    return done >= set(files)
 
 
 def wait_for(what: str, test, secs: float) -> float:

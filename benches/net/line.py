@@ -77,11 +77,15 @@ class Line:
         """`cut`, `heal` or `renumber`."""
         if what == "renumber":
             # What was under way to the old address is lost, as when a modem dials anew.
-            self._control(f"cut {node}")
             self._do("renumber", node)
+            self._control(f"cut {node}")
             self._control(f"heal {node}")
         else:
             self._control(f"{what} {node}")
+
+    def set(self, node: str, **values: int) -> None:
+        """Gives a node's line other properties, named as the emulator names them."""
+        self._control(f"set {node} " + ",".join(f"{name}={value}" for name, value in values.items()))
 
     def reset(self) -> None:
         self._control("reset")
@@ -104,10 +108,10 @@ class Line:
 
 @dataclass
 class Script:
-    """What happens to a line while a client works: (second, act), and how long it took until bytes came again."""
+    """What happens to a line while a client works: (second, act and node), and how long it took until bytes came again."""
 
     events: list[tuple[float, str]]
-    #: Seconds from each heal or renumbering to the first body bytes after it.
+    #: Seconds from each heal of the poor node's own line or renumbering to the first body bytes after it.
     again_secs: list[float] = field(default_factory=list)
 
     def run(self, line: Line, kill, over: threading.Event) -> threading.Thread:
@@ -124,7 +128,7 @@ class Script:
             if act == "kill":
                 kill()
             else:
-                line.act(act)
+                line.act(*act.split())
             if act in ("heal", "renumber"):
                 self._measure(line, over)
 

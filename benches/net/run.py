@@ -52,7 +52,8 @@ def main() -> None:
         folder = Path(name)
         free_space_or_say(folder, 4 << 30)
         template = Template(folder / "template")
-        template.fill({row.file: row.file_bytes for row in rows}, SMALL)
+        needs_second = Karez in kinds and any("c" in row.origins.split() for row in rows)
+        template.fill({row.file: row.file_bytes for row in rows}, SMALL, needs_second)
         outcomes: dict[str, dict[str, str]] = {row.name: {} for row in rows}
         lock = threading.Lock()
 
@@ -67,7 +68,7 @@ def main() -> None:
                 print(f"{row.name}, {kind.name}: {cell}", flush=True)
 
         with concurrent.futures.ThreadPoolExecutor(given.at_once) as pool:
-            jobs = [(row, kind) for row in rows for kind in kinds]
+            jobs = [(row, kind) for row in rows for kind in kinds if wanted(kind.name, row.clients)]
             for future in [pool.submit(one, number, row, kind) for number, (row, kind) in enumerate(jobs)]:
                 future.result()
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True).stdout.strip()
@@ -76,7 +77,7 @@ def main() -> None:
             f"load average at the end {os.getloadavg()[0]:.1f}. Beside Karez: {versions()}.\n\n")
     text += "| line, and what happens | target | " + " | ".join(kind.name for kind in kinds) + " |\n" + "|---" * (len(kinds) + 2) + "|\n"
     for row in rows:
-        text += f"| {row.what} | {row.target} | " + " | ".join(outcomes[row.name][kind.name] for kind in kinds) + " |\n"
+        text += f"| {row.what} | {row.target} | " + " | ".join(outcomes[row.name].get(kind.name, "") for kind in kinds) + " |\n"
     print("\n" + text)
     if not (given.rows or given.quick or given.clients):
         write_between(PAGE, BEGIN, END, text)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from clients import Looped
 from data import MIB, sha256_of
-from karez_node import PORT, Karez, Template
+from karez_node import Template
 from line import Counters, Line, Script, Shape
 
 SEED = 20261124
@@ -26,6 +26,9 @@ class Scenario:
     limit_secs: float
     congestion: str = "bbr"
     origins: str = "a"
+    #: Bits a second of the poor node itself, where the lines of the origins are the poor ones.
+    client_rate_bits: int = 0
+    clients: tuple[str, ...] = ()
 
     @property
     def file(self) -> str:
@@ -35,12 +38,18 @@ class Scenario:
         """How long the line was cut within the time that a client took."""
         cut_at, total = None, 0.0
         for second, act in self.events:
-            if act == "cut":
+            if act.startswith("cut"):
                 cut_at = second
-            elif act == "heal" and cut_at is not None:
+            elif act.startswith("heal") and cut_at is not None:
                 total += max(0.0, min(second, took_secs) - min(cut_at, took_secs))
                 cut_at = None
         return total
+
+    def bound_secs(self, took_secs: float) -> float:
+        """The physical bound: of several origins at most one is cut, and the others go on."""
+        sources = len(self.origins.split())
+        alone = self.shape.bound_secs(self.file_bytes, self.outage_secs(took_secs))
+        return alone / sources
 
 
 @dataclass
@@ -82,7 +91,9 @@ def flap(up_secs: float, down_secs: float, total_secs: float) -> tuple[tuple[flo
     return tuple(events)
 
 
-TEN, TWO, FLAT_TWO = Shape(10_000_000, 300, 1), Shape(2_000_000, 300, 2), Shape(2_000_000, 300, 1)
+TEN, TWO = Shape(10_000_000, 300, 1), Shape(2_000_000, 300, 2)
+ONE_SOURCE = Shape(2_000_000, 300, 1, "a b", "a")
+TWO_SOURCES = Shape(2_000_000, 300, 1, "a b c", "a c")
 
 
 def scenarios(is_quick: bool) -> list[Scenario]:
@@ -107,6 +118,8 @@ def scenarios(is_quick: bool) -> list[Scenario]:
         Scenario("kill", "16 MiB, 10 Mbit/s, 1 % loss, kill -9 at 8 s and started again", full[3].target, TEN, 16 * MIB, ((8, "kill"),), 90),
         Scenario("renumber", "16 MiB, 10 Mbit/s, 1 % loss, new address at 8 s", full[4].target, TEN, 16 * MIB, ((8, "renumber"),), 90),
         Scenario("cubic", "16 MiB, 10 Mbit/s, 1 % loss, sender with cubic only", full[5].target, TEN, 16 * MIB, (), 90, "cubic"),
+        Scenario("source2cut", "4 MiB from two sources of 2 Mbit/s, 1 % loss, one of them cut 3-8 s", full[8].target, TWO_SOURCES, 4 * MIB,
+                 ((3, "cut c"), (8, "heal c")), 60, origins="a c", client_rate_bits=10_000_000, clients=("karez", "aria2c")),
     ]
 
 
@@ -114,6 +127,8 @@ def run(scenario: Scenario, kind: type[Looped], template: Template, folder: Path
     """One client in one scenario, on a line and with origins of its own."""
     folder.mkdir(parents=True)
     with Line(number, scenario.shape, SEED, scenario.congestion) as line:
+        if scenario.client_rate_bits:
+            line.set("b", rate=scenario.client_rate_bits, queue=scenario.client_rate_bits // 8 * scenario.shape.rtt_ms // 1000)
         origins = [template.origin(folder / f"origin-{place}", line, place) for place in scenario.origins.split()]
         client = kind(line, folder / "client")
         try:
@@ -144,9 +159,6 @@ def measure(scenario: Scenario, client: Looped, line: Line, template: Template) 
     if is_done and sha256_of(result) != template.digests[scenario.file]:
         trouble = "WRONG BYTES"
     got = scenario.file_bytes if is_done else max((path.stat().st_blocks * 512 for path in client.folder.rglob("*") if path.is_file()), default=0)
-    bound = scenario.shape.bound_secs(scenario.file_bytes, scenario.outage_secs(secs))
+    bound = scenario.bound_secs(secs)
     return Outcome(client.name, is_done, secs, bound, counters, scenario.file_bytes, min(got, scenario.file_bytes),
                    script.again_secs, client.starts, client.memory_bytes_max(), trouble)
-
-
-__all__ = ["Karez", "PORT", "Outcome", "Scenario", "run", "scenarios"]
