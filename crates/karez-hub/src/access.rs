@@ -71,6 +71,9 @@ impl Hub {
         }
         // What is restricted at its origin is for those of whom the origin said so, not long ago.
         let is_restricted = repo.mirror.is_some_and(|mirror| mirror.is_restricted && !mirror.is_hidden);
+        if let Actor::Guest(guest) = actor {
+            return Ok(is_restricted && guest.may_read(repo.id, self.clock.now()));
+        }
         let Some(user) = actor.user().filter(|_| is_restricted) else { return Ok(false) };
         let grant = self.catalog.mirror_grant_get(repo.id, user.account.id).await?;
         Ok(grant.is_some_and(|grant| grant.is_allowed && grant.checked > self.granted_since()))
@@ -108,7 +111,7 @@ impl Hub {
     /// Returns what this caller may see, for the filter below every listing.
     pub(crate) fn viewer(&self, actor: &Actor) -> Viewer {
         match actor {
-            Actor::Anonymous => Viewer::Anyone,
+            Actor::Anonymous | Actor::Guest(_) => Viewer::Anyone,
             Actor::Operator => Viewer::All,
             Actor::User(user) if user.account.is_admin => Viewer::All,
             Actor::User(user) => Viewer::User {

@@ -171,7 +171,7 @@ impl Hub {
             Actor::Operator => Ok(()),
             Actor::User(user) if user.account.is_admin && actor.token_allows(Right::Admin) => Ok(()),
             Actor::User(_) => Err(HubError::Forbidden("only an administrator of the node may do this".to_owned())),
-            Actor::Anonymous => self.signed_in(actor).map(|_| ()),
+            Actor::Anonymous | Actor::Guest(_) => self.signed_in(actor).map(|_| ()),
         }
     }
 

@@ -1,7 +1,11 @@
 //! Who is asking, and what they may do.
 
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
 use karez_catalog::{Account, Membership, Repo, TokenRow};
-use karez_types::{AccountId, OrgRole, TokenRole, Visibility};
+use karez_types::{AccountId, OrgRole, RemoteId, RepoId, Timestamp, TokenRole, Visibility};
 
 /// Who is asking.
 #[derive(Debug, Clone)]
@@ -10,8 +14,58 @@ pub enum Actor {
     Anonymous,
     /// A person with a token.
     User(Box<SignedIn>),
+    /// Somebody with a token that this node does not know, but an upstream does.
+    Guest(Arc<Guest>),
     /// The operator at the command line, who owns the machine.
     Operator,
+}
+
+/// Somebody whom an upstream knows. As good as nobody here, but for the restricted mirrors of that upstream
+/// that it opens to the token. Lives in memory, for [`crate::GRANT_SECS`].
+pub struct Guest {
+    remote: RemoteId,
+    token: String,
+    /// Until when each mirror may be read.
+    readable: Mutex<HashMap<RepoId, Timestamp>>,
+}
+
+impl Guest {
+    /// Returns a guest who may read nothing yet.
+    pub fn new(remote: RemoteId, token: &str) -> Guest {
+        Guest { remote, token: token.to_owned(), readable: Mutex::default() }
+    }
+
+    /// Returns the upstream that knows the guest.
+    pub fn remote(&self) -> RemoteId {
+        self.remote
+    }
+
+    /// Returns the token, to show it to that upstream and to nobody else.
+    pub fn token(&self) -> &str {
+        &self.token
+    }
+
+    /// Notes that the upstream opens a mirror to the guest.
+    pub fn grant(&self, repo: RepoId, until: Timestamp) {
+        self.readable.lock().unwrap_or_else(PoisonError::into_inner).insert(repo, until);
+    }
+
+    /// Tells whether the upstream opened the mirror, not too long ago.
+    pub fn may_read(&self, repo: RepoId, now: Timestamp) -> bool {
+        let readable = self.readable.lock().unwrap_or_else(PoisonError::into_inner);
+        readable.get(&repo).is_some_and(|until| *until > now)
+    }
+
+    /// Tells whether the upstream ever answered about the mirror.
+    pub fn had(&self, repo: RepoId) -> bool {
+        self.readable.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&repo)
+    }
+}
+
+impl fmt::Debug for Guest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Guest of remote {}", self.remote)
+    }
 }
 
 /// A person who showed a valid token.
@@ -43,19 +97,19 @@ impl Actor {
     pub fn user(&self) -> Option<&SignedIn> {
         match self {
             Actor::User(user) => Some(user),
-            Actor::Anonymous | Actor::Operator => None,
+            Actor::Anonymous | Actor::Guest(_) | Actor::Operator => None,
         }
     }
 
-    /// Tells whether no token was given.
+    /// Tells whether nobody is signed in here.
     pub fn is_anonymous(&self) -> bool {
-        matches!(self, Actor::Anonymous)
+        matches!(self, Actor::Anonymous | Actor::Guest(_))
     }
 
     /// Returns the strongest right that the person (whatever the token) has as to this owner.
     pub fn right_over(&self, owner: AccountId) -> Option<Right> {
         let user = match self {
-            Actor::Anonymous => return None,
+            Actor::Anonymous | Actor::Guest(_) => return None,
             Actor::Operator => return Some(Right::Admin),
             Actor::User(user) => user,
         };
@@ -73,7 +127,7 @@ impl Actor {
     /// Tells whether the caller administers the node.
     pub fn is_node_admin(&self) -> bool {
         match self {
-            Actor::Anonymous => false,
+            Actor::Anonymous | Actor::Guest(_) => false,
             Actor::Operator => true,
             Actor::User(user) => user.account.is_admin,
         }
@@ -91,7 +145,7 @@ impl Actor {
     /// Tells whether the token, apart from its person, is strong enough.
     pub fn token_allows(&self, right: Right) -> bool {
         match self {
-            Actor::Anonymous => right == Right::Read,
+            Actor::Anonymous | Actor::Guest(_) => right == Right::Read,
             Actor::Operator => true,
             Actor::User(user) => right == Right::Read || user.token_role >= TokenRole::Write,
         }

@@ -106,6 +106,21 @@ pub enum HubError {
     /// The node is busy; the same request may work in a moment.
     #[error("the node is busy; try again in a moment")]
     Busy,
+    /// The origin of a repository did not answer, or not in time; what is held here still works.
+    #[error("{0}")]
+    OriginSilent(String),
+    /// The repository is gated where it comes from, and the caller has no right there.
+    #[error(
+        "Access to {address} is restricted and you are not in the authorized list. Ask for access where it comes from, at {origin}; then tell this node your token there"
+    )]
+    Gated {
+        /// What was asked for.
+        address: String,
+        /// Name of the remote that it comes from.
+        origin: String,
+        /// Whether the caller gave no token: then a token might help.
+        anonymous: bool,
+    },
     /// Stored bytes do not match their hash. Never served.
     #[error("stored data is damaged: {0}")]
     Damaged(String),

@@ -11,8 +11,9 @@ use futures::{Stream, StreamExt, TryStreamExt};
 use karez_catalog::{FileBrief, FileRow, Repo, UploadRow};
 use karez_formats::xet::Crc64Nvme;
 use karez_store::UploadId;
-use karez_types::{AccountId, ByteRange, RepoAddress, RepoId, Sha256, Timestamp, Zone, alphanumeric};
+use karez_types::{AccountId, ByteRange, GitOid, RepoAddress, RepoId, Sha256, Timestamp, Zone, alphanumeric};
 
+use crate::far::{FarFile, FileStream};
 use crate::push_access::{PushPlace, Pushing};
 use crate::{Actor, Expected, Hub, HubError, HubResult, Purpose, Right, XetScope, XetToken};
 
@@ -103,8 +104,16 @@ pub struct LfsAddress {
 pub struct LfsDownload {
     /// What it hashes to.
     pub sha256: Sha256,
-    /// Its recipe.
-    pub file: FileRow,
+    /// Its length.
+    pub file_bytes: u64,
+    place: Place,
+}
+
+/// Where the bytes of an object are.
+enum Place {
+    Here(FileRow),
+    /// Where the repository comes from.
+    Far(Box<(Repo, FarFile)>),
 }
 
 /// What a sealed upload address says.
@@ -153,16 +162,33 @@ impl Hub {
     async fn lfs_plan_download(&self, repo: &Repo, objects: Vec<LfsObject>) -> HubResult<LfsPlan> {
         let expires = self.now_secs().plus_secs(i64::try_from(self.limits.signed_url_secs).unwrap_or(i64::MAX));
         let mut plan = Vec::with_capacity(objects.len());
+        let mut far = None;
         for object in objects {
-            let action = match self.lfs_file(repo.id, object.sha256).await? {
-                None => LfsAction::Missing,
-                Some(file) if file.file_bytes != object.file_bytes => {
-                    LfsAction::Refused(format!("the object has {} bytes", file.file_bytes))
+            let here = self.lfs_file(repo.id, object.sha256).await?.map(|file| (file.file_bytes, None));
+            let found = match here {
+                None if repo.mirror.is_some() => {
+                    let far = match &far {
+                        Some(far) => far,
+                        None => far.insert(self.far_named(repo).await?),
+                    };
+                    far.get(&object.sha256).map(|file| (file.file_bytes, Some(file)))
                 }
-                Some(_) => {
+                here => here,
+            };
+            let action = match found {
+                None => LfsAction::Missing,
+                Some((file_bytes, _)) if file_bytes != object.file_bytes => {
+                    LfsAction::Refused(format!("the object has {file_bytes} bytes"))
+                }
+                Some((_, far)) => {
                     let mut message = repo.id.0.to_le_bytes().to_vec();
                     message.extend_from_slice(&object.sha256.0);
                     message.extend_from_slice(&expires.unix_secs().to_le_bytes());
+                    if let Some(far) = far {
+                        message.extend_from_slice(&far.file_bytes.to_le_bytes());
+                        message.extend_from_slice(&far.commit.0);
+                        message.extend_from_slice(far.path.as_str().as_bytes());
+                    }
                     let text = self.signer.seal(Purpose::LfsDownload, &message);
                     LfsAction::Fetch(LfsAddress { text, expires })
                 }
@@ -417,13 +443,27 @@ impl Hub {
             return Err(invalid());
         }
         let missing = || HubError::Missing(format!("object {sha256} is no longer in the repository"));
-        let file = self.lfs_file(RepoId(repo as i64), sha256).await?.ok_or_else(missing)?;
-        Ok(LfsDownload { sha256, file })
+        let repo = RepoId(repo as i64);
+        if let Some(file) = self.lfs_file(repo, sha256).await? {
+            return Ok(LfsDownload { sha256, file_bytes: file.file_bytes, place: Place::Here(file) });
+        }
+        let (file_bytes, commit, path) = (fields.word(), fields.oid(), fields.rest());
+        let (Some(file_bytes), Some(commit), Some(path)) = (file_bytes, commit, path) else { return Err(missing()) };
+        let far = FarFile { commit, path: path.parse()?, sha256, file_bytes };
+        let repo = self.catalog.repo_by_id(repo).await?.ok_or_else(missing)?;
+        Ok(LfsDownload { sha256, file_bytes, place: Place::Far(Box::new((repo, far))) })
     }
 
     /// Streams a range of an object.
-    pub fn lfs_stream(&self, download: &LfsDownload, range: ByteRange) -> BoxStream<'static, HubResult<Bytes>> {
-        self.file_stream(&download.file, range)
+    ///
+    /// # Errors
+    /// When its bytes are not here and do not come.
+    pub async fn lfs_stream(&self, download: &LfsDownload, range: ByteRange) -> HubResult<FileStream> {
+        match &download.place {
+            Place::Here(file) => Ok(self.file_stream(file, range)),
+            // The right to read was checked when the address was sealed.
+            Place::Far(far) => self.far_stream(&Actor::Operator, &far.0, far.1.clone(), range).await,
+        }
     }
 
     /// Throws away uploads that were not completed in time. Returns how many.
@@ -526,5 +566,15 @@ impl Fields<'_> {
         let (hash, rest) = self.0.split_first_chunk()?;
         self.0 = rest;
         Some(Sha256(*hash))
+    }
+
+    fn oid(&mut self) -> Option<GitOid> {
+        let (oid, rest) = self.0.split_first_chunk()?;
+        self.0 = rest;
+        Some(GitOid(*oid))
+    }
+
+    fn rest(&mut self) -> Option<&str> {
+        std::str::from_utf8(self.0).ok()
     }
 }

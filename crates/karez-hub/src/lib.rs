@@ -31,6 +31,7 @@ mod duplicate;
 mod error;
 mod facts;
 mod file_map;
+mod far;
 mod file_read;
 mod first_commit;
 mod first_run;
@@ -68,12 +69,13 @@ mod yaml_check;
 
 pub use access::{GRANT_SECS, token_hash};
 pub use accounts::{Me, OrgOverview, RepoCounts, UserOverview, new_organization, new_user};
-pub use actor::{Actor, Right, SignedIn};
+pub use actor::{Actor, Guest, Right, SignedIn};
 pub use commit::{CommitDraft, CommitMade};
 pub use commits::{CommitInfo, HistoryPage};
 pub use discussions::PullRequestPage;
 pub use error::{HubError, HubResult};
 pub use file_map::MappedFile;
+pub use far::{FarFile, FarFiles, FileStream};
 pub use fsck::{FsckCounts, FsckDepth, FsckProblem, FsckReport};
 pub use git_fetch::{GitFetch, GitRefs, PackPlan};
 pub use ingest::Expected;
@@ -141,6 +143,7 @@ pub struct Hub {
     pub(crate) parameter_counts: safetensors_metadata::CountsCache,
     pub(crate) readiness: ready::Readiness,
     pub(crate) mapped_files: file_map::MappedFiles,
+    pub(crate) far: far::Bringer,
 }
 
 /// Uploads at once when the store takes bytes as they come. Many: senders on slow lines each hold a place
@@ -170,6 +173,7 @@ impl Hub {
             parameter_counts: safetensors_metadata::CountsCache::default(),
             readiness: ready::Readiness::default(),
             mapped_files: file_map::MappedFiles::default(),
+            far: far::Bringer::default(),
         }
     }
 

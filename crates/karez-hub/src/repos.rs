@@ -133,7 +133,7 @@ impl Hub {
             (None, Actor::Operator) => {
                 Err(HubError::Invalid("say whose repository it shall be: owner/name".to_owned()))
             }
-            (_, Actor::Anonymous) => Err(HubError::SignInNeeded(
+            (_, Actor::Anonymous | Actor::Guest(_)) => Err(HubError::SignInNeeded(
                 "creating a repository needs a token; sign in with `hf auth login` or set HF_TOKEN".to_owned(),
             )),
         }

@@ -6,10 +6,10 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures::stream::BoxStream;
 use karez_catalog::Repo;
 use karez_types::{ByteRange, GitOid, RepoAddress, RepoPath, Revision};
 
+use crate::far::FileStream;
 use crate::tree::LargeFile;
 use crate::{Actor, Hub, HubError, HubResult};
 
@@ -113,19 +113,25 @@ impl Hub {
         Ok(blob.slice(start..end))
     }
 
-    /// Streams a range of a large file that [`Hub::file_resolve`] has found for the caller.
+    /// Streams a range of a large file that [`Hub::file_resolve`] has found for the caller. What is not
+    /// here comes from where the repository comes from.
     ///
     /// # Errors
-    /// [`HubError::Missing`] when its bytes are not on this node.
+    /// [`HubError::Missing`] when its bytes are not on this node and nobody brings them.
     pub async fn large_file_stream(
         &self,
+        actor: &Actor,
+        repo: &Repo,
         file: &Resolved,
         range: ByteRange,
-    ) -> HubResult<BoxStream<'static, HubResult<Bytes>>> {
-        let missing = || not_here(&file.path);
-        let hash = file.large.and_then(|large| large.hash).ok_or_else(missing)?;
-        let row = self.file_row_read(hash).await?.ok_or_else(missing)?;
-        Ok(self.file_stream(&row, range))
+    ) -> HubResult<FileStream> {
+        if let Some(hash) = file.large.and_then(|large| large.hash)
+            && let Some(row) = self.file_row_read(hash).await?
+        {
+            return Ok(self.file_stream(&row, range));
+        }
+        let far = file.far().ok_or_else(|| not_here(&file.path))?;
+        self.far_stream(actor, repo, far, range).await
     }
 }
 

@@ -80,18 +80,18 @@ impl Hub {
     ) -> HubResult<SafetensorsHeaders> {
         let (repo, file) = self.file_resolve(actor, address, &Revision::main(), path).await?;
         if !path.as_str().ends_with(".json") {
-            let header = self.header_json(&repo, &file).await?;
+            let header = self.header_json(actor, &repo, &file).await?;
             return Ok(SafetensorsHeaders {
                 index_metadata: None,
                 headers: BTreeMap::from([(path.to_string(), header_value(path, &header)?)]),
             });
         }
-        let (index_metadata, shards) = self.index_read(&repo, &file).await?;
+        let (index_metadata, shards) = self.index_read(Some(actor), &repo, &file).await?;
         let mut headers = BTreeMap::new();
         let mut left_bytes = HEADERS_BYTES_MAX;
         for shard in shards {
             let (_, file) = self.file_resolve(actor, address, &Revision::from(file.commit), &shard).await?;
-            let header = self.header_json(&repo, &file).await?;
+            let header = self.header_json(actor, &repo, &file).await?;
             left_bytes = left_bytes.checked_sub(header.len() as u64).ok_or_else(|| {
                 HubError::Invalid("the headers are too large for one answer; read each file's own with a Range".into())
             })?;
@@ -124,7 +124,7 @@ impl Hub {
             BTreeSet::from([single])
         } else if self.entry_find(commit, &index).await?.is_some() {
             let file = self.resolve_at(commit, &index).await?;
-            match absent(self.index_read(repo, &file).await)? {
+            match absent(self.index_read(None, repo, &file).await)? {
                 Some((_, shards)) => shards,
                 None => return Ok(None),
             }
@@ -133,7 +133,7 @@ impl Hub {
         };
         for shard in shards {
             let Some(file) = absent(self.resolve_at(commit, &shard).await)? else { return Ok(None) };
-            let Some(start) = absent(self.header_read(repo, &file).await)? else { return Ok(None) };
+            let Some(start) = absent(self.header_read(None, repo, &file).await)? else { return Ok(None) };
             let Ok(header) = parse_header(&start) else { return Ok(None) };
             for (dtype, count) in header.parameters_by_dtype() {
                 if dtype.len() > DTYPE_BYTES_MAX || counts.by_dtype.len() >= DTYPES_MAX {
@@ -147,13 +147,18 @@ impl Hub {
     }
 
     /// Reads an index: its metadata, and the files that it names, which lie beside it.
-    async fn index_read(&self, repo: &Repo, file: &Resolved) -> HubResult<(Option<Value>, BTreeSet<RepoPath>)> {
+    async fn index_read(
+        &self,
+        far_for: Option<&Actor>,
+        repo: &Repo,
+        file: &Resolved,
+    ) -> HubResult<(Option<Value>, BTreeSet<RepoPath>)> {
         let broken =
             |what: &str| HubError::Invalid(format!("{} is not an index of safetensors files: {what}", file.path));
         if file.file_bytes > INDEX_BYTES_MAX {
             return Err(broken("it is too large"));
         }
-        let text = self.part_read(repo, file, 0, file.file_bytes).await?;
+        let text = self.part_read(far_for, repo, file, 0, file.file_bytes).await?;
         let mut index: Value = serde_json::from_slice(&text).map_err(|_| broken("it is not JSON"))?;
         let map = index.get("weight_map").and_then(Value::as_object).ok_or_else(|| broken("it has no weight_map"))?;
         let folder = file.path.as_str().rsplit_once('/').map_or(String::new(), |(folder, _)| format!("{folder}/"));
@@ -169,17 +174,17 @@ impl Hub {
     }
 
     /// Reads the JSON of a file's header.
-    async fn header_json(&self, repo: &Repo, file: &Resolved) -> HubResult<Bytes> {
-        let start = self.header_read(repo, file).await?;
+    async fn header_json(&self, actor: &Actor, repo: &Repo, file: &Resolved) -> HubResult<Bytes> {
+        let start = self.header_read(Some(actor), repo, file).await?;
         Ok(start.slice(8.min(start.len())..))
     }
 
     /// Reads a file from its start to the end of its header.
-    async fn header_read(&self, repo: &Repo, file: &Resolved) -> HubResult<Bytes> {
+    async fn header_read(&self, far_for: Option<&Actor>, repo: &Repo, file: &Resolved) -> HubResult<Bytes> {
         let not_safetensors = |error: &dyn std::fmt::Display| {
             HubError::Invalid(format!("{} is not a safetensors file: {error}", file.path))
         };
-        let first = self.part_read(repo, file, 0, FIRST_READ_BYTES.min(file.file_bytes)).await?;
+        let first = self.part_read(far_for, repo, file, 0, FIRST_READ_BYTES.min(file.file_bytes)).await?;
         let end = header_end(&first).map_err(|error| not_safetensors(&error))?;
         if end > file.file_bytes || end > HEADER_BYTES_MAX + 8 {
             return Err(not_safetensors(&"its header is longer than the file"));
@@ -187,19 +192,34 @@ impl Hub {
         if end <= first.len() as u64 {
             return Ok(first.slice(..usize::try_from(end).unwrap_or(first.len())));
         }
-        self.part_read(repo, file, 0, end).await
+        self.part_read(far_for, repo, file, 0, end).await
     }
 
-    /// Reads a part of a file into memory. The caller bounds its length.
-    async fn part_read(&self, repo: &Repo, file: &Resolved, start: u64, end: u64) -> HubResult<Bytes> {
+    /// Reads a part of a file into memory. The caller bounds its length. What is not here is brought only
+    /// for somebody who asked for this file: a listing must not start a hundred transfers.
+    async fn part_read(
+        &self,
+        far_for: Option<&Actor>,
+        repo: &Repo,
+        file: &Resolved,
+        start: u64,
+        end: u64,
+    ) -> HubResult<Bytes> {
         let range = ByteRange { start, end: end.max(start) };
         let Some(large) = file.large else {
             return self.small_file_read(file, range).await;
         };
         let missing = || HubError::EntryMissing { path: file.path.to_string(), commit: Some(file.commit) };
-        let hash = large.hash.ok_or_else(missing)?;
-        let row = self.catalog.repo_file_contains(repo.id, &hash).await?.ok_or_else(missing)?;
-        let read = self.file_stream(&row, range).try_fold(BytesMut::new(), |mut whole, part| async move {
+        let row = match large.hash {
+            Some(hash) => self.catalog.repo_file_contains(repo.id, &hash).await?,
+            None => None,
+        };
+        let stream = match (row, far_for, file.far()) {
+            (Some(row), _, _) => self.file_stream(&row, range),
+            (None, Some(actor), Some(far)) if repo.mirror.is_some() => self.far_stream(actor, repo, far, range).await?,
+            _ => return Err(missing()),
+        };
+        let read = stream.try_fold(BytesMut::new(), |mut whole, part| async move {
             whole.extend_from_slice(&part);
             Ok(whole)
         });

@@ -56,6 +56,9 @@ fn row(error: &HubError) -> (StatusCode, Option<&'static str>) {
         HubError::SignatureInvalid(_) => (S::FORBIDDEN, None),
         HubError::StorageFull => (S::INSUFFICIENT_STORAGE, None),
         HubError::Busy => (S::SERVICE_UNAVAILABLE, None),
+        HubError::OriginSilent(_) => (S::GATEWAY_TIMEOUT, None),
+        HubError::Gated { anonymous: true, .. } => (S::UNAUTHORIZED, Some("GatedRepo")),
+        HubError::Gated { anonymous: false, .. } => (S::FORBIDDEN, Some("GatedRepo")),
         HubError::Damaged(_) | HubError::Catalog(_) | HubError::Store(_) => (S::INTERNAL_SERVER_ERROR, None),
     }
 }
@@ -89,6 +92,9 @@ impl IntoResponse for ApiError {
             HubError::Busy => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
             }
+            HubError::OriginSilent(_) => {
+                headers.insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
+            }
             HubError::TokenInvalid | HubError::SignInNeeded(_) | HubError::RepoMissing { anonymous: true, .. } => {
                 // git and curl ask for a password only when they see this.
                 headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"karez\""));
@@ -109,6 +115,7 @@ impl IntoResponse for ApiError {
 fn public_message(error: &HubError, status: StatusCode) -> String {
     let is_ours = status.is_server_error()
         && status != StatusCode::SERVICE_UNAVAILABLE
+        && status != StatusCode::GATEWAY_TIMEOUT
         && status != StatusCode::INSUFFICIENT_STORAGE;
     if is_ours {
         // The chain goes to the log; the caller learns only that it is not their fault.

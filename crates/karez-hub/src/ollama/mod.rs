@@ -215,12 +215,12 @@ impl Hub {
     async fn gguf_read(&self, actor: &Actor, shelf: &Shelf, model: &TreeItem) -> HubResult<Gguf> {
         let broken = |error| HubError::Invalid(format!("{} is not a GGUF file that runs: {error}", model.path));
         let path: RepoPath = model.path.parse()?;
-        let (_, file) = self.file_resolve(actor, &shelf.address, &Revision::from(shelf.commit), &path).await?;
+        let (repo, file) = self.file_resolve(actor, &shelf.address, &Revision::from(shelf.commit), &path).await?;
         let whole = ByteRange { start: 0, end: file.file_bytes.min(FRONT_BYTES_MAX) };
         if file.large.is_none() {
             return Gguf::parse(&self.small_file_read(&file, whole).await?).map_err(broken);
         }
-        let mut stream = self.large_file_stream(&file, whole).await?;
+        let mut stream = self.large_file_stream(actor, &repo, &file, whole).await?;
         let mut front = BytesMut::new();
         let mut next_try = 1 << 20;
         while let Some(piece) = stream.try_next().await? {

@@ -67,7 +67,7 @@ async fn file_resolve(
     }
     let body = match file.large {
         None => Body::from(state.hub.small_file_read(&file, bytes).await?),
-        Some(_) => Body::from_stream(state.hub.large_file_stream(&file, bytes).await?),
+        Some(_) => Body::from_stream(state.hub.large_file_stream(&caller, &repo, &file, bytes).await?),
     };
     Ok((status, headers, body).into_response())
 }

@@ -61,7 +61,7 @@ pub(super) async fn object_get(
     headers: HeaderMap,
 ) -> ApiResult<Response> {
     let download = state.hub.lfs_download(params.text("sealed")).await?;
-    let total_bytes = download.file.file_bytes;
+    let total_bytes = download.file_bytes;
     let asked = headers.get(header::RANGE).and_then(|value| value.to_str().ok());
     let (status, range) = match asked.map_or(RangeRequest::Whole, |value| parse(value, total_bytes)) {
         RangeRequest::Whole => (StatusCode::OK, ByteRange { start: 0, end: total_bytes }),
@@ -77,5 +77,5 @@ pub(super) async fn object_get(
         let text = format!("bytes {}-{}/{total_bytes}", range.start, range.end - 1);
         answer.insert(header::CONTENT_RANGE, header_text(&text));
     }
-    Ok((status, answer, Body::from_stream(state.hub.lfs_stream(&download, range))).into_response())
+    Ok((status, answer, Body::from_stream(state.hub.lfs_stream(&download, range).await?)).into_response())
 }
