@@ -4,8 +4,9 @@ use karez_formats::git::GitKind;
 use karez_types::{GitOid, RefName, RepoId, Sha256, Timestamp};
 
 use crate::engine::{Tx, args, transact};
-use crate::git::{objects_insert, ref_target, repo_lock};
+use crate::git::{objects_insert, ref_target, repo_hold};
 use crate::list::rows_in_list;
+use crate::log_append::{RefMove, log_ref};
 use crate::model::{CommitContent, CommitOutcome, CommitWrite, NewPullRequest};
 use crate::repo::write_facts;
 use crate::value::Value;
@@ -18,6 +19,8 @@ pub(crate) struct CommitPlan<'a> {
     pub(crate) ref_name: &'a RefName,
     pub(crate) expected: Option<GitOid>,
     pub(crate) content: &'a CommitContent,
+    /// Whether the move is an entry of the log; a creation writes an entry of its own.
+    pub(crate) is_logged: bool,
 }
 
 impl Catalog {
@@ -27,7 +30,7 @@ impl Catalog {
     pub async fn commit_apply(&self, write: &CommitWrite, now: Timestamp) -> Result<CommitOutcome, CatalogError> {
         transact!(self, |tx| {
             let CommitWrite { repo_id, ref_name, expected, content, pull_request } = write;
-            let plan = CommitPlan { repo_id: *repo_id, ref_name, expected: *expected, content };
+            let plan = CommitPlan { repo_id: *repo_id, ref_name, expected: *expected, content, is_logged: true };
             let outcome = write_commit(tx, &plan, now).await?;
             if outcome != CommitOutcome::Applied {
                 return tx.give_up(outcome);
@@ -46,11 +49,11 @@ pub(crate) async fn write_commit(
     plan: &CommitPlan<'_>,
     now: Timestamp,
 ) -> Result<CommitOutcome, CatalogError> {
-    let CommitPlan { repo_id, ref_name, expected, content } = *plan;
+    let CommitPlan { repo_id, ref_name, expected, content, is_logged } = *plan;
     // The lock on the repository comes first, so everything that is checked below stays true.
-    if !repo_lock(tx, repo_id, ref_name.is_branch().then_some(now)).await? {
+    let Some(may_be_logged) = repo_hold(tx, repo_id, ref_name.is_branch().then_some(now)).await? else {
         return Ok(CommitOutcome::RepoMissing);
-    }
+    };
     let current = ref_target(tx, repo_id, ref_name).await?;
     if current != expected {
         return Ok(CommitOutcome::Conflict { current });
@@ -69,6 +72,9 @@ pub(crate) async fn write_commit(
         write_facts(tx, repo_id, facts).await?;
     }
     crate::git::ref_swap(tx, repo_id, ref_name, expected, content.target).await?;
+    if is_logged && may_be_logged {
+        log_ref(tx, repo_id, &RefMove { name: ref_name, from: expected, to: Some(content.target) }, now).await?;
+    }
     Ok(CommitOutcome::Applied)
 }
 

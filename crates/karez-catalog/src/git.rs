@@ -2,10 +2,11 @@
 
 use karez_formats::git::GitKind;
 use karez_formats::lfs::LfsPointer;
-use karez_types::{GitOid, RefName, RepoId, Sha256, Timestamp};
+use karez_types::{GitOid, RefName, RepoId, Sha256, Timestamp, Visibility};
 
 use crate::engine::{Tx, args, transact};
 use crate::list::rows_in_list;
+use crate::log_append::{RefMove, log_ref};
 use crate::model::{GitObject, NewObject, ObjectStat, RefOutcome};
 use crate::row::{Row, valid};
 use crate::value::Value;
@@ -106,8 +107,14 @@ impl Catalog {
     }
 
     /// Creates a ref that must not exist. The target must be stored.
-    pub async fn ref_create(&self, repo: RepoId, name: &RefName, target: GitOid) -> Result<RefOutcome, CatalogError> {
-        self.ref_change(repo, name, None, Some(target)).await
+    pub async fn ref_create(
+        &self,
+        repo: RepoId,
+        name: &RefName,
+        target: GitOid,
+        now: Timestamp,
+    ) -> Result<RefOutcome, CatalogError> {
+        self.ref_change(repo, name, None, Some(target), now).await
     }
 
     /// Moves a ref that must point at `expected`. The target must be stored.
@@ -117,13 +124,20 @@ impl Catalog {
         name: &RefName,
         expected: GitOid,
         target: GitOid,
+        now: Timestamp,
     ) -> Result<RefOutcome, CatalogError> {
-        self.ref_change(repo, name, Some(expected), Some(target)).await
+        self.ref_change(repo, name, Some(expected), Some(target), now).await
     }
 
     /// Deletes a ref that must point at `expected`.
-    pub async fn ref_delete(&self, repo: RepoId, name: &RefName, expected: GitOid) -> Result<RefOutcome, CatalogError> {
-        self.ref_change(repo, name, Some(expected), None).await
+    pub async fn ref_delete(
+        &self,
+        repo: RepoId,
+        name: &RefName,
+        expected: GitOid,
+        now: Timestamp,
+    ) -> Result<RefOutcome, CatalogError> {
+        self.ref_change(repo, name, Some(expected), None, now).await
     }
 
     async fn ref_change(
@@ -132,11 +146,12 @@ impl Catalog {
         name: &RefName,
         expected: Option<GitOid>,
         target: Option<GitOid>,
+        now: Timestamp,
     ) -> Result<RefOutcome, CatalogError> {
         transact!(self, |tx| {
-            if !repo_lock(tx, repo, None).await? {
+            let Some(may_be_logged) = repo_hold(tx, repo, None).await? else {
                 return tx.give_up(RefOutcome::RepoMissing);
-            }
+            };
             let current = ref_target(tx, repo, name).await?;
             if current != expected {
                 return tx.give_up(RefOutcome::Conflict { current });
@@ -147,6 +162,9 @@ impl Catalog {
                     tx.execute("DELETE FROM git_ref WHERE repo_id = $1 AND name = $2", args![repo, name]).await?;
                 }
             }
+            if may_be_logged {
+                log_ref(tx, repo, &RefMove { name, from: expected, to: target }, now).await?;
+            }
             Ok(RefOutcome::Applied)
         })
     }
@@ -155,8 +173,19 @@ impl Catalog {
 /// Holds the repository until the transaction ends: all changes of its refs come one after another.
 /// Sets when it was last modified, if given. Tells whether the repository exists.
 pub(crate) async fn repo_lock(tx: &mut Tx, repo: RepoId, modified: Option<Timestamp>) -> Result<bool, CatalogError> {
-    let sql = "UPDATE repo SET modified = COALESCE($2, modified) WHERE id = $1";
-    Ok(tx.execute(sql, args![repo, modified]).await? == 1)
+    Ok(repo_hold(tx, repo, modified).await?.is_some())
+}
+
+/// As [`repo_lock`]; tells of a repository whether its acts may belong in the node's log, which costs no
+/// query of its own: private ones never do.
+pub(crate) async fn repo_hold(
+    tx: &mut Tx,
+    repo: RepoId,
+    modified: Option<Timestamp>,
+) -> Result<Option<bool>, CatalogError> {
+    let sql = "UPDATE repo SET modified = COALESCE($2, modified) WHERE id = $1 RETURNING visibility";
+    let row = tx.row(sql, args![repo, modified]).await?;
+    row.map(|row| Ok(row.text(0)? == Visibility::Public.as_str())).transpose()
 }
 
 pub(crate) async fn ref_target(tx: &mut Tx, repo: RepoId, name: &RefName) -> Result<Option<GitOid>, CatalogError> {

@@ -16,6 +16,8 @@
 //!   the repository, so of two that race one is applied and the other hears of the conflict.
 //! - Names are unique without regard to case: accounts in one space, repositories per kind and owner.
 //!   A redirect from before a move gives way to a repository that takes its address.
+//! - Every act on a public repository of this node writes an entry of the node's log in its own
+//!   transaction; indices have no gaps.
 //! - Ids of accounts, repositories and tokens are never given twice: an account's id is a trust zone.
 //! - Listings show what [`Viewer::may_see`] allows, by one condition in one place. Methods that take an
 //!   id or a hash answer without asking who wants to know: that is the hub's part.
@@ -39,6 +41,8 @@ mod have;
 mod incident;
 mod line;
 mod list;
+mod log;
+mod log_append;
 mod mirror;
 mod mirror_write;
 mod model;
@@ -58,6 +62,7 @@ mod totals;
 mod transfer;
 mod upload;
 mod value;
+mod witness;
 mod xet;
 mod zone;
 

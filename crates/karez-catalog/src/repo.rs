@@ -7,7 +7,9 @@ use karez_types::{
 
 use crate::commit::{CommitPlan, write_commit};
 use crate::engine::{Tx, args, transact};
+use crate::git::repo_lock;
 use crate::list::rows_in_list;
+use crate::log_append::log_change;
 use crate::model::{
     AccountKind, CommitContent, CommitOutcome, Found, MirrorMark, NewRepo, Owner, Repo, RepoCreated, RepoFacts,
     RepoMoved, RepoPatch,
@@ -142,11 +144,12 @@ impl Catalog {
             let id = RepoId(row.int(0)?);
             redirect_end(tx, new.kind, &folded).await?;
             let main = "refs/heads/main".parse().expect("the name of the main branch is valid");
-            let plan = CommitPlan { repo_id: id, ref_name: &main, expected: None, content: initial };
+            let plan = CommitPlan { repo_id: id, ref_name: &main, expected: None, content: initial, is_logged: false };
             let written = write_commit(tx, &plan, now).await?;
             assert!(written == CommitOutcome::Applied, "a new repository has no ref to conflict with: {written:?}");
-            let repo = repo_in(tx, id).await?;
-            Ok(RepoCreated::Created(valid(TABLE, "a new repository is not there", repo)?))
+            let repo = valid(TABLE, "a new repository is not there", repo_in(tx, id).await?)?;
+            log_change(tx, None, Some(&repo), now).await?;
+            Ok(RepoCreated::Created(repo))
         })
     }
 
@@ -195,15 +198,27 @@ impl Catalog {
 
     /// Deletes a repository with its refs, requests, uploads and redirects. Its objects, files and
     /// xorbs stay until they are collected. Tells whether there was one.
-    pub async fn repo_delete(&self, id: RepoId) -> Result<bool, CatalogError> {
-        let deleted = transact!(self, |tx| { tx.execute("DELETE FROM repo WHERE id = $1", args![id]).await })?;
-        Ok(deleted == 1)
+    pub async fn repo_delete(&self, id: RepoId, now: Timestamp) -> Result<bool, CatalogError> {
+        transact!(self, |tx| {
+            repo_lock(tx, id, None).await?;
+            let repo = repo_in(tx, id).await?;
+            let deleted = tx.execute("DELETE FROM repo WHERE id = $1", args![id]).await?;
+            log_change(tx, repo.as_ref(), None, now).await?;
+            Ok(deleted == 1)
+        })
     }
 
     /// Moves a repository to another owner or name. The old address redirects from now on; its files
     /// become members of the new owner's zone.
-    pub async fn repo_move(&self, id: RepoId, owner: AccountId, name: &RepoName) -> Result<RepoMoved, CatalogError> {
+    pub async fn repo_move(
+        &self,
+        id: RepoId,
+        owner: AccountId,
+        name: &RepoName,
+        now: Timestamp,
+    ) -> Result<RepoMoved, CatalogError> {
         transact!(self, |tx| {
+            repo_lock(tx, id, None).await?;
             let (Some(repo), Some(owner_name)) = (repo_in(tx, id).await?, owner_name(tx, owner).await?) else {
                 return Ok(RepoMoved::Missing);
             };
@@ -235,14 +250,22 @@ impl Catalog {
             if repo.owner.id != owner {
                 repo_files_join_zone(tx, id, Zone::of_owner(owner)).await?;
             }
-            let repo = repo_in(tx, id).await?;
-            Ok(RepoMoved::Moved(valid(TABLE, "a repository vanished while it moved", repo)?))
+            let moved = valid(TABLE, "a repository vanished while it moved", repo_in(tx, id).await?)?;
+            log_change(tx, Some(&repo), Some(&moved), now).await?;
+            Ok(RepoMoved::Moved(moved))
         })
     }
 
     /// Changes what the patch names; gives the repository as it is then.
-    pub async fn repo_update(&self, id: RepoId, patch: &RepoPatch) -> Result<Option<Repo>, CatalogError> {
+    pub async fn repo_update(
+        &self,
+        id: RepoId,
+        patch: &RepoPatch,
+        now: Timestamp,
+    ) -> Result<Option<Repo>, CatalogError> {
         transact!(self, |tx| {
+            repo_lock(tx, id, None).await?;
+            let before = repo_in(tx, id).await?;
             let changed = tx
                 .execute(
                     "UPDATE repo SET visibility = COALESCE($2, visibility), gated = COALESCE($3, gated),
@@ -254,7 +277,9 @@ impl Catalog {
             if changed == 1 && patch.visibility == Some(Visibility::Public) {
                 repo_files_join_zone(tx, id, Zone::PUBLIC).await?;
             }
-            repo_in(tx, id).await
+            let after = repo_in(tx, id).await?;
+            log_change(tx, before.as_ref(), after.as_ref(), now).await?;
+            Ok(after)
         })
     }
 

@@ -178,7 +178,7 @@ impl Hub {
         let missing = || HubError::RevisionMissing { revision: text.escape_debug().to_string() };
         let name = name.ok_or_else(missing)?;
         let target = self.catalog.ref_get(repo.id, &name).await?.ok_or_else(missing)?;
-        match self.catalog.ref_delete(repo.id, &name, target).await? {
+        match self.catalog.ref_delete(repo.id, &name, target, self.clock.now()).await? {
             RefOutcome::Applied => Ok(()),
             RefOutcome::Conflict { current: Some(_) } => Err(HubError::BranchMoved),
             RefOutcome::Conflict { current: None } | RefOutcome::RepoMissing => Err(missing()),

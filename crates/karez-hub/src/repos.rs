@@ -68,7 +68,7 @@ impl Hub {
             copy if copy.mirror.is_some() && actor.is_node_admin() && actor.token_allows(Right::Admin) => copy,
             _ => self.repo_open_exactly(actor, address, Right::Admin).await?,
         };
-        self.catalog.repo_delete(repo.id).await?;
+        self.catalog.repo_delete(repo.id, self.clock.now()).await?;
         self.mapped_files.forget();
         Ok(())
     }
@@ -85,7 +85,7 @@ impl Hub {
         if repo.address() == *to {
             return Err(exists());
         }
-        match self.catalog.repo_move(repo.id, owner.id, &to.name).await? {
+        match self.catalog.repo_move(repo.id, owner.id, &to.name, self.clock.now()).await? {
             RepoMoved::Moved(repo) => {
                 self.mapped_files.forget();
                 Ok(repo)
@@ -112,7 +112,7 @@ impl Hub {
             return Err(HubError::Invalid("gated must be \"auto\", \"manual\" or false".to_owned()));
         }
         let patch = RepoPatch { visibility: settings.visibility, gated: settings.gated, sdk: None };
-        let changed = self.catalog.repo_update(repo.id, &patch).await?.ok_or_else(|| missing(actor, address));
+        let changed = self.catalog.repo_update(repo.id, &patch, self.clock.now()).await?.ok_or_else(|| missing(actor, address));
         self.mapped_files.forget();
         changed
     }

@@ -32,6 +32,13 @@ CREATE TABLE log_tree (
     note {text} NOT NULL
 ) {strict};
 
+-- The size below which nothing may be signed, as witnesses of this log have told: a database from an old
+-- backup is smaller. By the log's name, because a new key begins a new log.
+CREATE TABLE log_floor (
+    origin {text} NOT NULL PRIMARY KEY,
+    size {int} NOT NULL
+) {strict};
+
 -- What this node, as a witness, has cosigned of other logs: the newest tree of each.
 CREATE TABLE witnessed (
     origin {text} NOT NULL PRIMARY KEY,
@@ -41,11 +48,12 @@ CREATE TABLE witnessed (
     seen {int} NOT NULL
 ) {strict};
 
--- Proofs that a log showed two histories. Never deleted by the program.
+-- Proofs that a log showed two histories, each once, by the SHA-256 of its text. Never deleted by the program.
 CREATE TABLE fork (
     id {id},
     origin {text} NOT NULL,
     found {int} NOT NULL,
+    sha256 {blob} NOT NULL UNIQUE,
     evidence {text} NOT NULL
 ) {strict};
 CREATE INDEX fork_by_origin ON fork (origin);

@@ -46,7 +46,7 @@ async fn accounts_change_and_go(db: &Db) {
 
     let repo = db.repo(&account, "r", Visibility::Public).await;
     assert_eq!(db.catalog.account_delete(account.id).await.unwrap(), AccountDeleted::OwnsRepos(1));
-    assert!(db.catalog.repo_delete(repo.id).await.unwrap());
+    assert!(db.catalog.repo_delete(repo.id, NOW).await.unwrap());
     assert_eq!(db.catalog.account_delete(account.id).await.unwrap(), AccountDeleted::Deleted);
     assert_eq!(db.catalog.account_delete(account.id).await.unwrap(), AccountDeleted::Missing);
     assert!(!db.catalog.account_update(account.id, &patch).await.unwrap());

@@ -109,29 +109,29 @@ async fn refs_change_only_from_what_was_expected(db: &Db) {
     let second = write.content.target;
     let branch = RefName::branch("dev").unwrap();
 
-    assert_eq!(db.catalog.ref_create(repo.id, &branch, first).await.unwrap(), RefOutcome::Applied);
+    assert_eq!(db.catalog.ref_create(repo.id, &branch, first, NOW).await.unwrap(), RefOutcome::Applied);
     let conflict = RefOutcome::Conflict { current: Some(first) };
-    assert_eq!(db.catalog.ref_create(repo.id, &branch, second).await.unwrap(), conflict);
-    assert_eq!(db.catalog.ref_set(repo.id, &branch, second, second).await.unwrap(), conflict);
-    assert_eq!(db.catalog.ref_set(repo.id, &branch, first, second).await.unwrap(), RefOutcome::Applied);
+    assert_eq!(db.catalog.ref_create(repo.id, &branch, second, NOW).await.unwrap(), conflict);
+    assert_eq!(db.catalog.ref_set(repo.id, &branch, second, second, NOW).await.unwrap(), conflict);
+    assert_eq!(db.catalog.ref_set(repo.id, &branch, first, second, NOW).await.unwrap(), RefOutcome::Applied);
     assert_eq!(
         db.catalog.ref_list(repo.id).await.unwrap(),
         [(branch.clone(), second), (main(), second)],
         "by name, as bytes"
     );
     let conflict = RefOutcome::Conflict { current: Some(second) };
-    assert_eq!(db.catalog.ref_delete(repo.id, &branch, first).await.unwrap(), conflict);
-    assert_eq!(db.catalog.ref_delete(repo.id, &branch, second).await.unwrap(), RefOutcome::Applied);
+    assert_eq!(db.catalog.ref_delete(repo.id, &branch, first, NOW).await.unwrap(), conflict);
+    assert_eq!(db.catalog.ref_delete(repo.id, &branch, second, NOW).await.unwrap(), RefOutcome::Applied);
     let conflict = RefOutcome::Conflict { current: None };
-    assert_eq!(db.catalog.ref_delete(repo.id, &branch, second).await.unwrap(), conflict);
+    assert_eq!(db.catalog.ref_delete(repo.id, &branch, second, NOW).await.unwrap(), conflict);
     assert_eq!(db.catalog.ref_get(repo.id, &branch).await.unwrap(), None);
-    assert_eq!(db.catalog.ref_create(RepoId(99), &branch, first).await.unwrap(), RefOutcome::RepoMissing);
+    assert_eq!(db.catalog.ref_create(RepoId(99), &branch, first, NOW).await.unwrap(), RefOutcome::RepoMissing);
     // A ref to nothing would dangle: the engine refuses it.
-    assert!(db.catalog.ref_create(repo.id, &branch, GitOid([9; 20])).await.is_err());
+    assert!(db.catalog.ref_create(repo.id, &branch, GitOid([9; 20]), NOW).await.is_err());
     // Names that differ in case are different refs, as in git.
     for name in ["Dev", "dev"] {
         let name = RefName::branch(name).unwrap();
-        assert_eq!(db.catalog.ref_create(repo.id, &name, first).await.unwrap(), RefOutcome::Applied);
+        assert_eq!(db.catalog.ref_create(repo.id, &name, first, NOW).await.unwrap(), RefOutcome::Applied);
     }
 }
 

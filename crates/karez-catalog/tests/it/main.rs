@@ -7,6 +7,7 @@ mod feeds;
 mod files;
 mod lines;
 mod listing;
+mod log;
 mod mirrors;
 mod misc;
 mod remotes;

@@ -173,7 +173,7 @@ async fn what_comes_is_applied_together(db: &Db) {
     let own = db.repo(&amina, "own", Visibility::Public).await;
     let commits = db.count("repo_commit").await;
     assert!(!db.catalog.mirror_apply(&MirrorWrite { commits: vec![next.oid], ..write(&own) }, LATER).await.unwrap());
-    db.catalog.repo_delete(repo.id).await.unwrap();
+    db.catalog.repo_delete(repo.id, NOW).await.unwrap();
     assert!(!db.catalog.mirror_apply(&second, LATER).await.unwrap());
     assert!(db.count("repo_commit").await < commits);
     assert_eq!((db.count("mirror").await, db.count("mirror_shallow").await), (0, 0));

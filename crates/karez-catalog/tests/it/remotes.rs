@@ -78,7 +78,7 @@ async fn a_remote_that_mirrors_come_from_stays(db: &Db) {
     assert_eq!(db.catalog.remote_delete(hub.id).await.unwrap(), RemoteDeleted::HasMirrors(1));
     assert!(db.catalog.remote_get(hub.id).await.unwrap().is_some());
     let (repo, _) = db.catalog.mirror_find(&crate::db::model("far/a")).await.unwrap().unwrap();
-    db.catalog.repo_delete(repo.id).await.unwrap();
+    db.catalog.repo_delete(repo.id, NOW).await.unwrap();
     assert_eq!(db.catalog.remote_delete(hub.id).await.unwrap(), RemoteDeleted::Deleted);
     assert_eq!((db.count("owner_origin").await, db.count("account").await), (0, 0), "the name is free again");
 }
@@ -130,7 +130,7 @@ async fn an_owner_name_has_one_origin(db: &Db) {
     db.catalog.mirror_create(&new_mirror(&hub, "far/a"), NOW).await.unwrap();
     assert_eq!(db.catalog.owner_origin_unbind(&name("far")).await.unwrap(), OwnerUnbound::HasMirrors(1));
     let (repo, _) = db.catalog.mirror_find(&crate::db::model("far/a")).await.unwrap().unwrap();
-    db.catalog.repo_delete(repo.id).await.unwrap();
+    db.catalog.repo_delete(repo.id, NOW).await.unwrap();
     assert_eq!(db.catalog.owner_origin_unbind(&name("far")).await.unwrap(), OwnerUnbound::Unbound);
     assert_eq!(db.catalog.owner_origin_unbind(&name("far")).await.unwrap(), OwnerUnbound::Missing);
     assert!(matches!(db.catalog.account_create(&new, NOW).await.unwrap(), AccountCreated::Created(_)));

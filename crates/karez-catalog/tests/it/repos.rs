@@ -54,7 +54,7 @@ async fn old_addresses_redirect_until_they_are_taken(db: &Db) {
     let (amina, karim) = (db.user("amina").await, db.user("karim").await);
     let repo = db.repo(&amina, "one", Visibility::Private).await;
     let move_to = async |owner: AccountId, name: &str| {
-        db.catalog.repo_move(repo.id, owner, &name.parse().unwrap()).await.unwrap()
+        db.catalog.repo_move(repo.id, owner, &name.parse().unwrap(), NOW).await.unwrap()
     };
     let RepoMoved::Moved(moved) = move_to(amina.id, "two").await else { panic!() };
     assert_eq!(moved.address(), model("amina/two"));
@@ -80,7 +80,7 @@ async fn old_addresses_redirect_until_they_are_taken(db: &Db) {
     assert!(!db.catalog.repo_find(&model("amina/two")).await.unwrap().unwrap().redirected);
     assert!(db.catalog.repo_find(&model("karim/three")).await.unwrap().unwrap().redirected);
     assert_eq!(move_to(AccountId(99), "x").await, RepoMoved::Missing);
-    assert!(db.catalog.repo_delete(repo.id).await.unwrap());
+    assert!(db.catalog.repo_delete(repo.id, NOW).await.unwrap());
     assert_eq!(move_to(amina.id, "x").await, RepoMoved::Missing);
     assert_eq!(db.catalog.repo_find(&model("karim/three")).await.unwrap(), None);
 }
@@ -88,7 +88,7 @@ async fn old_addresses_redirect_until_they_are_taken(db: &Db) {
 async fn a_move_to_another_case_keeps_one_name(db: &Db) {
     let amina = db.user("amina").await;
     let repo = db.repo(&amina, "bert", Visibility::Public).await;
-    let moved = db.catalog.repo_move(repo.id, amina.id, &"BERT".parse().unwrap()).await.unwrap();
+    let moved = db.catalog.repo_move(repo.id, amina.id, &"BERT".parse().unwrap(), NOW).await.unwrap();
     let RepoMoved::Moved(moved) = moved else { panic!("{moved:?}") };
     assert_eq!(moved.name.as_str(), "BERT");
     assert!(!db.catalog.repo_find(&model("amina/bert")).await.unwrap().unwrap().redirected);
@@ -127,15 +127,15 @@ async fn deletion_takes_everything_along(db: &Db) {
         expires: NOW,
     };
     db.catalog.upload_create(&upload, NOW).await.unwrap();
-    db.catalog.repo_move(repo.id, amina.id, &"moved".parse().unwrap()).await.unwrap();
+    db.catalog.repo_move(repo.id, amina.id, &"moved".parse().unwrap(), NOW).await.unwrap();
 
     let tables =
         ["git_ref", "repo_commit", "repo_file", "repo_card", "repo_tag", "repo_redirect", "pull_request", "upload"];
     for table in tables {
         assert!(db.count(table).await > 0, "{table}");
     }
-    assert!(db.catalog.repo_delete(repo.id).await.unwrap());
-    assert!(!db.catalog.repo_delete(repo.id).await.unwrap());
+    assert!(db.catalog.repo_delete(repo.id, NOW).await.unwrap());
+    assert!(!db.catalog.repo_delete(repo.id, NOW).await.unwrap());
     for table in tables {
         assert_eq!(db.count(table).await, 0, "{table}");
     }
@@ -154,16 +154,16 @@ async fn settings_change_one_by_one(db: &Db) {
     assert!(db.catalog.files_in_zones(&[file.sha256], &[Zone::PUBLIC]).await.unwrap().is_empty());
 
     let patch = RepoPatch { gated: Some("auto".into()), ..RepoPatch::default() };
-    let changed = db.catalog.repo_update(repo.id, &patch).await.unwrap().unwrap();
+    let changed = db.catalog.repo_update(repo.id, &patch, NOW).await.unwrap().unwrap();
     assert_eq!((changed.gated.as_str(), changed.visibility), ("auto", Visibility::Private));
     let patch = RepoPatch { visibility: Some(Visibility::Public), ..RepoPatch::default() };
-    let changed = db.catalog.repo_update(repo.id, &patch).await.unwrap().unwrap();
+    let changed = db.catalog.repo_update(repo.id, &patch, NOW).await.unwrap().unwrap();
     assert_eq!((changed.gated.as_str(), changed.visibility), ("auto", Visibility::Public));
     // What everybody may read, everybody may hear of.
     assert_eq!(db.catalog.files_in_zones(&[file.sha256], &[Zone::PUBLIC]).await.unwrap(), [file.sha256]);
     let xorb = file.terms[0].xorb;
     assert_eq!(db.catalog.xorbs_in_zones(&[xorb], &[Zone::PUBLIC]).await.unwrap(), [xorb]);
-    assert_eq!(db.catalog.repo_update(RepoId(99), &patch).await.unwrap(), None);
+    assert_eq!(db.catalog.repo_update(RepoId(99), &patch, NOW).await.unwrap(), None);
 
     db.catalog.repo_downloads_add(repo.id, 3).await.unwrap();
     db.catalog.repo_downloads_add(repo.id, 4).await.unwrap();
@@ -172,7 +172,7 @@ async fn settings_change_one_by_one(db: &Db) {
     // A new owner's writers may speak of the files that come along.
     let karim = db.user("karim").await;
     assert!(db.catalog.files_in_zones(&[file.sha256], &[Zone::of_owner(karim.id)]).await.unwrap().is_empty());
-    db.catalog.repo_move(repo.id, karim.id, &"r".parse().unwrap()).await.unwrap();
+    db.catalog.repo_move(repo.id, karim.id, &"r".parse().unwrap(), NOW).await.unwrap();
     assert_eq!(db.catalog.files_in_zones(&[file.sha256], &[Zone::of_owner(karim.id)]).await.unwrap(), [file.sha256]);
 }
 
