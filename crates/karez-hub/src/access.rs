@@ -54,6 +54,16 @@ impl Hub {
         Ok(found.repo)
     }
 
+    /// Checks that the history of a repository that the caller may see is made here, for doors that refuse
+    /// before they know who is there.
+    ///
+    /// # Errors
+    /// As [`Hub::repo_open`] for reading; [`HubError::Forbidden`] for what comes from a remote.
+    pub async fn origin_is_here(&self, actor: &Actor, address: &RepoAddress) -> HubResult<()> {
+        let repo = self.repo_open(actor, address, Right::Read).await?;
+        self.origin_check(&repo).await
+    }
+
     /// Checks that the history of a repository is made here. What comes from a remote is only read here,
     /// whoever asks.
     async fn origin_check(&self, repo: &Repo) -> HubResult<()> {

@@ -59,7 +59,7 @@ impl Hub {
         page: u64,
         limit: Option<u64>,
     ) -> HubResult<HistoryPage> {
-        let (_, tip) = self.revision_open(actor, address, revision).await?;
+        let (repo, tip) = self.revision_open(actor, address, revision).await?;
         let most = self.limits.commits_page_items.max(1);
         let page_items = limit.unwrap_or(most).clamp(1, most.max(1_000));
         let skip = page.saturating_mul(page_items);
@@ -70,7 +70,7 @@ impl Hub {
         }
         let mut walked = 0;
         let mut commits = Vec::new();
-        let mut history = History::default();
+        let mut history = History { ends: self.history_ends(&repo).await?, ..History::default() };
         history.find(self, tip).await?;
         while let Some((oid, commit)) = history.next(self).await? {
             walked += 1;
@@ -89,6 +89,8 @@ impl Hub {
 /// A walk from newest to oldest.
 #[derive(Default)]
 struct History {
+    /// Commits whose parents are not held.
+    ends: HashSet<GitOid>,
     waiting: BinaryHeap<Waiting>,
     seen: HashSet<GitOid>,
     found: u64,
@@ -107,8 +109,10 @@ impl History {
     async fn next(&mut self, hub: &Hub) -> HubResult<Option<(GitOid, Arc<Commit>)>> {
         let Some(Waiting { oid, .. }) = self.waiting.pop() else { return Ok(None) };
         let commit = hub.commit_read(oid).await?;
-        for &parent in &commit.parents {
-            self.find(hub, parent).await?;
+        if !self.ends.contains(&oid) {
+            for &parent in &commit.parents {
+                self.find(hub, parent).await?;
+            }
         }
         Ok(Some((oid, commit)))
     }

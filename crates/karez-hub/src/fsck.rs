@@ -13,7 +13,7 @@ use std::collections::{HashMap, HashSet};
 use std::fmt;
 
 use futures::TryStreamExt;
-use karez_catalog::{FileRow, RefRow, XorbRow};
+use karez_catalog::{FileRow, RefRow, Repo, XorbRow};
 use karez_formats::git::{GitKind, TreeMode, object_id, parse_commit, parse_tag, parse_tree};
 use karez_formats::lfs::LfsPointer;
 use karez_formats::xet::FileHasher;
@@ -175,8 +175,10 @@ impl Check<'_> {
                 self.report.counts.repos += 1;
                 let refs = refs.remove(&repo.id).unwrap_or_default();
                 let address = repo.address().to_string();
-                let named = self.reachable(&address, &refs).await?;
-                self.named_files(&address, repo.id, &named).await?;
+                // A mirror's history may end, and its large files come when they are asked for.
+                let ends = self.hub.history_ends(&repo).await?;
+                let named = self.reachable(&address, &refs, &ends).await?;
+                self.named_files(&address, &repo, &named).await?;
             }
         }
         Ok(())
@@ -198,7 +200,7 @@ impl Check<'_> {
     }
 
     /// Walks down from the refs; returns the large files that the trees name.
-    async fn reachable(&mut self, address: &str, refs: &[RefRow]) -> HubResult<NamedFiles> {
+    async fn reachable(&mut self, address: &str, refs: &[RefRow], ends: &HashSet<GitOid>) -> HubResult<NamedFiles> {
         let mut wanted: Vec<Wanted> = Vec::new();
         for row in refs {
             wanted.push(Wanted { oid: row.target, kind: None, named_by: format!("ref {} of {address}", row.name) });
@@ -210,7 +212,7 @@ impl Check<'_> {
             let batch: Vec<Wanted> = batch.into_iter().filter(|wanted| seen.insert(wanted.oid)).collect();
             let (blobs, others): (Vec<_>, Vec<_>) = batch.into_iter().partition(|it| it.kind == Some(GitKind::Blob));
             self.blobs(&blobs, &mut files).await?;
-            self.inner_objects(&others, &mut wanted).await?;
+            self.inner_objects(&others, ends, &mut wanted).await?;
         }
         Ok(files)
     }
@@ -233,7 +235,12 @@ impl Check<'_> {
     }
 
     /// Commits, trees and tags: are they there, and what do they name?
-    async fn inner_objects(&mut self, batch: &[Wanted], wanted: &mut Vec<Wanted>) -> HubResult<()> {
+    async fn inner_objects(
+        &mut self,
+        batch: &[Wanted],
+        ends: &HashSet<GitOid>,
+        wanted: &mut Vec<Wanted>,
+    ) -> HubResult<()> {
         let oids: Vec<GitOid> = batch.iter().map(|wanted| wanted.oid).collect();
         let found: HashMap<GitOid, _> = self.hub.catalog.objects_get(&oids).await?.into_iter().collect();
         for Wanted { oid, kind, named_by } in batch {
@@ -252,7 +259,9 @@ impl Check<'_> {
                 GitKind::Commit => {
                     if let Ok(commit) = parse_commit(&object.content) {
                         push(commit.tree, Some(GitKind::Tree));
-                        commit.parents.into_iter().for_each(|parent| push(parent, Some(GitKind::Commit)));
+                        if !ends.contains(oid) {
+                            commit.parents.into_iter().for_each(|parent| push(parent, Some(GitKind::Commit)));
+                        }
                     }
                 }
                 GitKind::Tree => {
@@ -276,13 +285,19 @@ impl Check<'_> {
         Ok(())
     }
 
-    /// Large files that a repository names: are they stored, as long as the pointer says, and served?
-    async fn named_files(&mut self, address: &str, repo: RepoId, named: &NamedFiles) -> HubResult<()> {
+    /// Large files that a repository names: are they stored, as long as the pointer says, and served? Of a
+    /// mirror only those that it serves are looked at.
+    async fn named_files(&mut self, address: &str, repo: &Repo, named: &NamedFiles) -> HubResult<()> {
         let hashes: Vec<Sha256> = named.keys().copied().collect();
         for group in hashes.chunks(BATCH_OBJECTS) {
             let stored = self.hub.catalog.files_by_sha256(group).await?;
             let stored: HashMap<Sha256, u64> = stored.into_iter().map(|file| (file.sha256, file.file_bytes)).collect();
+            let served: HashSet<Sha256> =
+                self.hub.catalog.repo_files_among(repo.id, group).await?.into_iter().collect();
             for sha256 in group {
+                if repo.mirror.is_some() && !served.contains(sha256) {
+                    continue;
+                }
                 let subject = format!("file {sha256} of {address}");
                 match stored.get(sha256) {
                     None => self.report.add(&subject, "it is not stored"),
@@ -290,7 +305,7 @@ impl Check<'_> {
                         let claimed = named[sha256];
                         self.report.add(&subject, format!("its pointer says {claimed} bytes, {bytes} are stored"));
                     }
-                    Some(_) if !self.hub.catalog.repo_file_has(repo, sha256).await? => {
+                    Some(_) if !served.contains(sha256) => {
                         self.report.add(&subject, "the repository may not serve it");
                     }
                     Some(_) => {}

@@ -1,10 +1,12 @@
 //! Which commit last changed each item of a listing.
 //!
 //! Walks the history from the listed commit along first parents. A step compares only the folders
-//! that hold items not yet found, and a folder whose id did not change is not opened at all.
+//! that hold items not yet found, and a folder whose id did not change is not opened at all. Where the
+//! history of a mirror ends here, what is not found yet counts as changed there.
 
 use std::collections::HashMap;
 
+use karez_catalog::Repo;
 use karez_formats::git::TreeMode;
 use karez_types::{GitOid, Timestamp};
 
@@ -30,7 +32,8 @@ type Open = HashMap<String, Vec<(usize, String)>>;
 
 impl Hub {
     /// Fills in the commit that last changed each of these items of a commit.
-    pub(crate) async fn find_last_commits(&self, commit: GitOid, items: &mut [TreeItem]) -> HubResult<()> {
+    pub(crate) async fn find_last_commits(&self, repo: &Repo, commit: GitOid, items: &mut [TreeItem]) -> HubResult<()> {
+        let ends = self.history_ends(repo).await?;
         let mut open: Open = HashMap::new();
         for (position, item) in items.iter().enumerate() {
             let (folder, name) = item.path.rsplit_once('/').unwrap_or(("", &item.path));
@@ -39,7 +42,8 @@ impl Hub {
         let mut current = commit;
         for step in 1.. {
             let read = self.commit_read(current).await?;
-            let parent = read.parents.first().copied().filter(|_| step < HISTORY_STEPS_MAX);
+            let goes_on = step < HISTORY_STEPS_MAX && !ends.contains(&current);
+            let parent = read.parents.first().copied().filter(|_| goes_on);
             let parent_tree = match parent {
                 Some(parent) => Some(self.commit_read(parent).await?.tree),
                 None => None,

@@ -86,6 +86,8 @@ impl Hub {
             None => None,
             Some(pointer) => {
                 let file = self.files_read(&[pointer.sha256]).await?.remove(&pointer.sha256);
+                // A remote may state another length than the file has that it names.
+                let file = file.filter(|file| file.file_bytes == pointer.file_bytes);
                 Some(LargeFile {
                     sha256: pointer.sha256,
                     file_bytes: pointer.file_bytes,

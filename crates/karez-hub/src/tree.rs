@@ -124,7 +124,7 @@ impl Hub {
         });
         let mut items = self.describe(&repo, walked).await?;
         if query.expand {
-            self.find_last_commits(commit, &mut items).await?;
+            self.find_last_commits(&repo, commit, &mut items).await?;
         }
         Ok(TreePage { commit, items, next })
     }
@@ -156,7 +156,7 @@ impl Hub {
         }
         let mut items = self.describe(&repo, found).await?;
         if expand {
-            self.find_last_commits(commit, &mut items).await?;
+            self.find_last_commits(&repo, commit, &mut items).await?;
         }
         Ok(items)
     }
@@ -263,7 +263,10 @@ impl Hub {
                     sha256: pointer.sha256,
                     file_bytes: pointer.file_bytes,
                     pointer_bytes: stat.blob_bytes,
-                    hash: files.get(&pointer.sha256).map(|file| file.hash),
+                    hash: files
+                        .get(&pointer.sha256)
+                        .filter(|file| file.file_bytes == pointer.file_bytes)
+                        .map(|file| file.hash),
                 }),
             },
         };

@@ -10,8 +10,10 @@
 mod client;
 mod link;
 mod node;
+mod origin;
 
 pub use client::{Answer, TestClient};
 pub use link::{Act, Corruption, Cut, Link, LinkCounts, LinkShape, LinkedNode, Step, Trigger};
 pub use node::{NodeClock, NodeOptions, NodeStore, TestNode};
+pub use origin::Origin;
 pub use reqwest;

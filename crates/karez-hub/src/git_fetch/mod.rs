@@ -26,6 +26,8 @@ pub struct GitRefs {
     pub refs: Vec<AdvertisedRef>,
     /// The branch that `HEAD` stands for.
     pub head_target: String,
+    /// Commits at which history ends here although they have parents.
+    pub shallow: Vec<GitOid>,
 }
 
 /// The answer to a fetch.
@@ -55,7 +57,9 @@ impl Hub {
             let symref_target = Some(head_target.clone());
             refs.insert(0, AdvertisedRef { name: "HEAD".to_owned(), oid, peeled: None, symref_target });
         }
-        Ok(GitRefs { refs, head_target })
+        let mut shallow: Vec<GitOid> = self.history_ends(&repo).await?.into_iter().collect();
+        shallow.sort_unstable();
+        Ok(GitRefs { refs, head_target, shallow })
     }
 
     async fn refs_read(&self, repo: &Repo) -> HubResult<Vec<AdvertisedRef>> {
@@ -98,7 +102,8 @@ impl Hub {
         if !sends_pack && request.depth == Depth::Whole {
             return Ok(answer);
         }
-        let history = walk::History::read(self, request, &answer.common).await?;
+        let ends = self.history_ends(&repo).await?;
+        let history = walk::History::read(self, request, &answer.common, &ends).await?;
         answer.shallow.clone_from(&history.shallow);
         answer.unshallow.clone_from(&history.unshallow);
         if sends_pack {

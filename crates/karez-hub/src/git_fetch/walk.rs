@@ -22,10 +22,16 @@ pub(super) struct History {
 }
 
 impl History {
-    /// Walks the commits from the wants back to what the client has, or as deep as it asks.
-    pub(super) async fn read(hub: &Hub, request: &FetchRequest, common: &[GitOid]) -> HubResult<History> {
+    /// Walks the commits from the wants back to what the client has, as deep as it asks, or to where
+    /// history ends here.
+    pub(super) async fn read(
+        hub: &Hub,
+        request: &FetchRequest,
+        common: &[GitOid],
+        ends: &HashSet<GitOid>,
+    ) -> HubResult<History> {
         let cut: HashSet<GitOid> = request.shallow.iter().copied().collect();
-        let has = ancestors(hub, common, &cut).await?;
+        let has = ancestors(hub, common, &cut.union(ends).copied().collect()).await?;
         let mut history = History { sent: Vec::new(), edge: Vec::new(), shallow: Vec::new(), unshallow: Vec::new() };
         let mut depths: HashMap<GitOid, u32> = HashMap::new();
         let mut queue: VecDeque<GitOid> = VecDeque::new();
@@ -47,6 +53,12 @@ impl History {
             let is_new = !has.contains(&oid);
             if is_new {
                 history.sent.push(oid);
+            }
+            if ends.contains(&oid) {
+                if !cut.contains(&oid) && (is_new || request.depth != Depth::Whole) {
+                    history.shallow.push(oid);
+                }
+                continue;
             }
             let parents = &hub.commit_read(oid).await?.parents;
             let goes_on = match request.depth {

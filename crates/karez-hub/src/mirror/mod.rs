@@ -11,8 +11,10 @@ mod files;
 mod names;
 mod update;
 
+use std::collections::HashSet;
+
 use karez_catalog::{Mirror, MirrorCreated, NewMirror, OwnerBound, Repo};
-use karez_types::{RemoteId, RepoAddress, Visibility, Zone};
+use karez_types::{GitOid, OwnerName, RemoteId, RepoAddress, Visibility, Zone};
 
 pub use files::{FileClaim, MirrorFile};
 pub use names::NameAlias;
@@ -52,12 +54,7 @@ impl Hub {
     }
 
     /// Returns what a name that belongs to something else is refused with.
-    async fn name_clash(
-        &self,
-        owner: &karez_types::OwnerName,
-        remote: RemoteId,
-        bound: OwnerBound,
-    ) -> HubResult<HubError> {
+    async fn name_clash(&self, owner: &OwnerName, remote: RemoteId, bound: OwnerBound) -> HubResult<HubError> {
         let belongs = match bound {
             OwnerBound::RemoteMissing => return Ok(HubError::Missing("the remote is gone".to_owned())),
             OwnerBound::Own => "this node itself".to_owned(),
@@ -70,6 +67,15 @@ impl Hub {
             "the owner name {owner} belongs to {belongs}, so what {remote} has under it needs another name here: \
              bind an alias to it"
         )))
+    }
+
+    /// Returns the commits of a repository at which history ends here although they have parents: of
+    /// mirrors only.
+    pub(crate) async fn history_ends(&self, repo: &Repo) -> HubResult<HashSet<GitOid>> {
+        if repo.mirror.is_none() {
+            return Ok(HashSet::new());
+        }
+        Ok(self.catalog.mirror_shallow(repo.id).await?.into_iter().collect())
     }
 
     /// Returns what the operator calls a remote.

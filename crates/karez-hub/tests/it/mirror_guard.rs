@@ -1,20 +1,20 @@
 //! Mirrors are read here and written at their origin; restricted ones are for whom the origin allows.
 
 use karez_hub::{HubError, NameAlias, NewMirror};
-use karez_testkit::TestNode;
 use karez_testkit::reqwest::Method;
+use karez_testkit::{Origin, TestNode};
 use karez_types::RepoKind;
 use serde_json::json;
 
-use crate::mirrors::{Origin, body, main, mirror, model, new_mirror, noise, pointer, remote, sha256};
+use crate::mirrors::{body, noise, pointer, sha256};
 
 #[tokio::test]
 async fn nobody_writes_to_a_mirror() {
     let node = TestNode::start().await;
-    let repo = mirror(&node, "far/m").await;
+    let repo = node.mirror("far/m").await;
     let mut origin = Origin::default();
     let commit = origin.commit(&[("a", b"1")], &[]);
-    node.hub.mirror_apply(&repo, origin.take(&[(main(), commit)])).await.unwrap();
+    node.hub.mirror_apply(&repo, origin.take(&[(Origin::main(), commit)])).await.unwrap();
     for person in ["bob", "nora"] {
         let client = node.client(person);
         let mut answers = vec![
@@ -46,7 +46,7 @@ async fn nobody_writes_to_a_mirror() {
         }
     }
     let refs = node.hub.catalog().ref_list(repo.id).await.unwrap();
-    assert_eq!(refs, [(main(), commit)]);
+    assert_eq!(refs, [(Origin::main(), commit)]);
     // Without a token, a client is first asked for one.
     node.anonymous().commit("models/far/m", "main", &[("b", b"2")]).await.expect(401);
     // The copy is the node's to delete, by its administrators.
@@ -57,13 +57,13 @@ async fn nobody_writes_to_a_mirror() {
     reader.send(reader.request(Method::DELETE, "/api/repos/delete").json(&delete)).await.expect(403);
     let client = node.client("nora");
     client.send(client.request(Method::DELETE, "/api/repos/delete").json(&delete)).await.expect(200);
-    assert!(node.hub.mirror_find(&model("far/m")).await.unwrap().is_none());
+    assert!(node.hub.mirror_find(&Origin::model("far/m")).await.unwrap().is_none());
 }
 
 #[tokio::test]
 async fn names_that_belong_to_a_remote_take_no_repositories_of_this_node() {
     let node = TestNode::start().await;
-    mirror(&node, "far/m").await;
+    node.mirror("far/m").await;
     for person in ["bob", "nora"] {
         let client = node.client(person);
         let wish = json!({"type": "model", "organization": "far", "name": "own"});
@@ -78,17 +78,17 @@ async fn names_that_belong_to_a_remote_take_no_repositories_of_this_node() {
     // And the other way: a name of this node is not given to a remote.
     let hub = node.hub.catalog().remote_get_by_name("hub").await.unwrap().unwrap();
     for id in ["nora/far", "Alice/m", "acme/x"] {
-        let clash = node.hub.mirror_create(&new_mirror(&hub, id)).await.unwrap_err();
+        let clash = node.hub.mirror_create(&Origin::mirror(&hub, id)).await.unwrap_err();
         assert!(matches!(&clash, HubError::NameClash(what) if what.contains("this node itself")), "{clash}");
     }
-    let well = remote(&node, "well").await;
-    let clash = node.hub.mirror_create(&new_mirror(&well, "far/other")).await.unwrap_err();
+    let well = node.remote("well").await;
+    let clash = node.hub.mirror_create(&Origin::mirror(&well, "far/other")).await.unwrap_err();
     assert!(matches!(&clash, HubError::NameClash(what) if what.contains("far of the remote hub")), "{clash}");
     // An alias solves it.
     let name = |text: &str| text.parse().unwrap();
     let alias = NameAlias { owner: name("well-far"), remote: well.id, remote_owner: name("far") };
     node.hub.name_bind(&alias).await.unwrap();
-    let new = NewMirror { remote_repo: model("far/other"), ..new_mirror(&well, "well-far/other") };
+    let new = NewMirror { remote_repo: Origin::model("far/other"), ..Origin::mirror(&well, "well-far/other") };
     let (repo, held) = node.hub.mirror_create(&new).await.unwrap();
     assert_eq!((repo.address().id(), held.remote_repo.id()), ("well-far/other".to_owned(), "far/other".to_owned()));
     assert_eq!(node.hub.mirror_create(&new).await.unwrap().0.id, repo.id, "once more is the same");
@@ -103,11 +103,11 @@ async fn names_that_belong_to_a_remote_take_no_repositories_of_this_node() {
 #[tokio::test]
 async fn a_mirror_is_duplicated_once_its_files_are_here() {
     let node = TestNode::start().await;
-    let repo = mirror(&node, "far/m").await;
+    let repo = node.mirror("far/m").await;
     let weights = noise(5, 200_000);
     let mut origin = Origin::default();
     let commit = origin.commit(&[("a", b"1"), ("w.bin", &pointer(&weights))], &[]);
-    node.hub.mirror_apply(&repo, origin.take(&[(main(), commit)])).await.unwrap();
+    node.hub.mirror_apply(&repo, origin.take(&[(Origin::main(), commit)])).await.unwrap();
     let bob = node.client("bob");
     let duplicate = async || {
         let request = bob.request(Method::POST, "/api/models/far/m/duplicate");
@@ -124,12 +124,12 @@ async fn a_mirror_is_duplicated_once_its_files_are_here() {
 #[tokio::test]
 async fn a_restricted_mirror_is_for_whom_the_origin_allows() {
     let node = TestNode::start().await;
-    let hub = remote(&node, "hub").await;
-    let new = NewMirror { is_restricted: true, gated: Some("auto".to_owned()), ..new_mirror(&hub, "far/secret") };
+    let hub = node.remote("hub").await;
+    let new = NewMirror { is_restricted: true, gated: Some("auto".to_owned()), ..Origin::mirror(&hub, "far/secret") };
     let (repo, _) = node.hub.mirror_create(&new).await.unwrap();
     let mut origin = Origin::default();
     let commit = origin.commit(&[("a", b"secret")], &[]);
-    node.hub.mirror_apply(&repo, origin.take(&[(main(), commit)])).await.unwrap();
+    node.hub.mirror_apply(&repo, origin.take(&[(Origin::main(), commit)])).await.unwrap();
     let path = "/far/secret/resolve/main/a";
     let account = async |name: &str| node.hub.catalog().account_by_name(name).await.unwrap().unwrap().id;
     let grant = async |name: &str, allowed: bool| {

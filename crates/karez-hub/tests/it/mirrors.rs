@@ -2,122 +2,16 @@
 
 use bytes::Bytes;
 use futures::{Stream, stream};
-use karez_catalog::{NewRemote, Remote, RemoteAdded, RemoteKind};
-use karez_formats::git::{
-    Commit, GitKind, Signature, Tag, TreeEntry, TreeMode, encode_commit, encode_tag, encode_tree, object_id,
-};
+use karez_formats::git::{GitKind, TreeEntry, TreeMode, encode_tree, object_id};
 use karez_formats::lfs::LfsPointer;
 use karez_formats::xet::{BuiltXorb, Chunker, Term, XorbBuilder, chunk_hash};
-use karez_hub::{Expected, FileClaim, HubError, HubResult, Keep, MirrorUpdate, NewMirror, Repo};
-use karez_testkit::{NodeOptions, TestNode};
-use karez_types::{Entropy, GitOid, Limits, RefName, RepoAddress, RepoKind, SeededEntropy, Sha256};
+use karez_hub::{Expected, FileClaim, HubError, HubResult, MirrorUpdate};
+use karez_testkit::{NodeOptions, Origin, TestNode};
+use karez_types::{Entropy, GitOid, Limits, RefName, SeededEntropy, Sha256};
 use serde_json::json;
 use sha2::Digest;
 
 // ---- what most cases begin with ----------------------------------------------------------------
-
-pub async fn remote(node: &TestNode, name: &str) -> Remote {
-    let new = NewRemote {
-        name: name.to_owned(),
-        kind: RemoteKind::Upstream,
-        url: format!("https://{name}.example"),
-        log_key: None,
-        witness_key: None,
-        token: None,
-        line: "default".to_owned(),
-        settings: json!({}),
-    };
-    match node.hub.catalog().remote_insert(&new, TestNode::START).await.unwrap() {
-        RemoteAdded::Added(remote) => remote,
-        RemoteAdded::Taken(remote) => panic!("{remote:?} is there already"),
-    }
-}
-
-pub fn model(id: &str) -> RepoAddress {
-    RepoAddress::parse(RepoKind::Model, id).unwrap()
-}
-
-pub fn new_mirror(remote: &Remote, id: &str) -> NewMirror {
-    NewMirror {
-        address: model(id),
-        remote: remote.id,
-        remote_repo: model(id),
-        keep: Keep::Demand,
-        is_restricted: false,
-        verified_by: "upstream".to_owned(),
-        gated: None,
-    }
-}
-
-pub async fn mirror(node: &TestNode, id: &str) -> Repo {
-    let hub = match node.hub.catalog().remote_get_by_name("hub").await.unwrap() {
-        Some(hub) => hub,
-        None => remote(node, "hub").await,
-    };
-    node.hub.mirror_create(&new_mirror(&hub, id)).await.unwrap().0
-}
-
-pub fn main() -> RefName {
-    RefName::branch("main").unwrap()
-}
-
-/// Objects of a history that is made elsewhere.
-#[derive(Default, Clone)]
-pub struct Origin {
-    pub objects: Vec<(GitKind, Vec<u8>)>,
-}
-
-impl Origin {
-    pub fn add(&mut self, kind: GitKind, content: Vec<u8>) -> GitOid {
-        let oid = object_id(kind, &content);
-        self.objects.push((kind, content));
-        oid
-    }
-
-    pub fn tree(&mut self, files: &[(&str, &[u8])]) -> GitOid {
-        let entry = |(name, content): &(&str, &[u8])| TreeEntry {
-            mode: TreeMode::File,
-            name: (*name).to_owned(),
-            oid: self.add(GitKind::Blob, content.to_vec()),
-        };
-        let entries: Vec<TreeEntry> = files.iter().map(entry).collect();
-        self.add(GitKind::Tree, encode_tree(&entries).unwrap())
-    }
-
-    pub fn commit_of(&mut self, tree: GitOid, parents: &[GitOid]) -> GitOid {
-        let signature =
-            Signature { name: "far".to_owned(), email: "far@x".to_owned(), unix_secs: 1_000_000, offset_minutes: 0 };
-        let commit = Commit {
-            tree,
-            parents: parents.to_vec(),
-            author: signature.clone(),
-            committer: signature,
-            extra_headers: Vec::new(),
-            message: format!("of {tree}"),
-        };
-        self.add(GitKind::Commit, encode_commit(&commit))
-    }
-
-    pub fn commit(&mut self, files: &[(&str, &[u8])], parents: &[GitOid]) -> GitOid {
-        let tree = self.tree(files);
-        self.commit_of(tree, parents)
-    }
-
-    pub fn tag(&mut self, name: &str, target: GitOid, target_kind: GitKind) -> GitOid {
-        let tag = Tag { target, target_kind, name: name.to_owned(), tagger: None, message: "tag\n".to_owned() };
-        self.add(GitKind::Tag, encode_tag(&tag))
-    }
-
-    /// Takes the objects that are new, for one update.
-    pub fn take(&mut self, refs: &[(RefName, GitOid)]) -> MirrorUpdate {
-        MirrorUpdate {
-            objects: std::mem::take(&mut self.objects),
-            refs: refs.iter().map(|(name, oid)| (name.clone(), Some(*oid))).collect(),
-            verified_by: "upstream".to_owned(),
-            ..MirrorUpdate::default()
-        }
-    }
-}
 
 pub fn noise(seed: u64, bytes: usize) -> Vec<u8> {
     let mut data = vec![0; bytes];
@@ -181,12 +75,12 @@ async fn get(node: &TestNode, path: &str) -> karez_testkit::Answer {
 #[tokio::test]
 async fn a_history_arrives_and_grows() {
     let node = TestNode::start().await;
-    let repo = mirror(&node, "far/m").await;
+    let repo = node.mirror("far/m").await;
     let card = b"---\ntags: [desert]\npipeline_tag: text-generation\n---\nA model.\n";
     let mut origin = Origin::default();
     let first = origin.commit(&[("README.md", card), ("w.gguf", &pointer(b"weights"))], &[]);
     let tag = origin.tag("v1", first, GitKind::Commit);
-    let mut update = origin.take(&[(main(), first), (RefName::tag("v1").unwrap(), tag)]);
+    let mut update = origin.take(&[(Origin::main(), first), (RefName::tag("v1").unwrap(), tag)]);
     update.is_whole_history = true;
     node.hub.mirror_apply(&repo, update).await.unwrap();
     let info = get(&node, "/api/models/far/m").await.expect(200).json();
@@ -202,12 +96,12 @@ async fn a_history_arrives_and_grows() {
     let tree = encode_tree(&[entry("README.md", readme), entry("new.txt", added)]).unwrap();
     let tree = origin.add(GitKind::Tree, tree);
     let second = origin.commit_of(tree, &[first]);
-    node.hub.mirror_apply(&repo, origin.take(&[(main(), second)])).await.unwrap();
+    node.hub.mirror_apply(&repo, origin.take(&[(Origin::main(), second)])).await.unwrap();
     assert_eq!(get(&node, "/far/m/resolve/main/new.txt").await.expect(200).body.as_ref(), b"new");
     let history = get(&node, "/api/models/far/m/commits/main").await.expect(200).json();
     assert_eq!(history.as_array().unwrap().len(), 2);
     // A ref goes; what it led to can still be asked for by id.
-    let gone = MirrorUpdate { refs: vec![(main(), None)], ..MirrorUpdate::default() };
+    let gone = MirrorUpdate { refs: vec![(Origin::main(), None)], ..MirrorUpdate::default() };
     node.hub.mirror_apply(&repo, gone).await.unwrap();
     get(&node, "/far/m/resolve/main/new.txt").await.expect(404);
     get(&node, &format!("/far/m/resolve/{second}/new.txt")).await.expect(200);
@@ -217,7 +111,7 @@ async fn a_history_arrives_and_grows() {
 #[tokio::test]
 async fn what_is_wrong_or_absent_is_refused() {
     let node = TestNode::start().await;
-    let repo = mirror(&node, "far/m").await;
+    let repo = node.mirror("far/m").await;
     let mut origin = Origin::default();
     let commit = origin.commit(&[("a", b"1"), ("b", b"2")], &[]);
     let whole = origin.objects.clone();
@@ -229,12 +123,12 @@ async fn what_is_wrong_or_absent_is_refused() {
     // Another content than the id says is another id: what the ref names did not come.
     let mut changed = whole.clone();
     changed.last_mut().unwrap().1.push(b'!');
-    let said = apply(update(changed, &[(main(), commit)])).await;
+    let said = apply(update(changed, &[(Origin::main(), commit)])).await;
     assert!(said.contains(&format!("the commit {commit}, which refs/heads/main needs, did not come along")), "{said}");
-    let said = apply(update(without(GitKind::Blob, b"2"), &[(main(), commit)])).await;
+    let said = apply(update(without(GitKind::Blob, b"2"), &[(Origin::main(), commit)])).await;
     assert!(said.contains("the blob") && said.contains("did not come along"), "{said}");
     let tree = whole.iter().find(|object| object.0 == GitKind::Tree).unwrap().1.clone();
-    let said = apply(update(without(GitKind::Tree, &tree), &[(main(), commit)])).await;
+    let said = apply(update(without(GitKind::Tree, &tree), &[(Origin::main(), commit)])).await;
     assert!(said.contains("the tree"), "{said}");
     // A folder whose entry escapes.
     let mut escape = b"100644 ..\0".to_vec();
@@ -242,13 +136,13 @@ async fn what_is_wrong_or_absent_is_refused() {
     let mut origin = Origin { objects: vec![(GitKind::Blob, b"1".to_vec())] };
     let tree = origin.add(GitKind::Tree, escape);
     let commit_to_it = origin.commit_of(tree, &[]);
-    let said = apply(origin.take(&[(main(), commit_to_it)])).await;
+    let said = apply(origin.take(&[(Origin::main(), commit_to_it)])).await;
     assert!(said.contains(".."), "{said}");
     // A blob in the place of a folder.
     let mut origin = Origin::default();
     let blob = origin.add(GitKind::Blob, b"not a folder".to_vec());
     let odd = origin.commit_of(blob, &[]);
-    assert!(apply(origin.take(&[(main(), odd)])).await.contains("for a tree"));
+    assert!(apply(origin.take(&[(Origin::main(), odd)])).await.contains("for a tree"));
     // Refs to what is not a commit.
     let mut origin = Origin { objects: whole.clone() };
     let tag = origin.tag("t", object_id(GitKind::Blob, b"1"), GitKind::Blob);
@@ -256,19 +150,22 @@ async fn what_is_wrong_or_absent_is_refused() {
     let origin_tag = |origin: &mut Origin| origin.tag("u", commit, GitKind::Commit);
     let mut origin = Origin { objects: whole.clone() };
     let tag = origin_tag(&mut origin);
-    assert!(apply(origin.take(&[(main(), tag)])).await.contains("does not point at a commit"));
+    assert!(apply(origin.take(&[(Origin::main(), tag)])).await.contains("does not point at a commit"));
     // A parent that neither came nor is said to be missing.
     let mut origin = Origin { objects: whole.clone() };
     let far = object_id(GitKind::Commit, b"far");
     let child = origin.commit(&[("a", b"1")], &[far]);
-    assert!(apply(origin.clone().take(&[(main(), child)])).await.contains(&far.to_string()));
-    let shallow =
-        MirrorUpdate { shallow: vec![child], is_whole_history: true, ..origin.clone().take(&[(main(), child)]) };
+    assert!(apply(origin.clone().take(&[(Origin::main(), child)])).await.contains(&far.to_string()));
+    let shallow = MirrorUpdate {
+        shallow: vec![child],
+        is_whole_history: true,
+        ..origin.clone().take(&[(Origin::main(), child)])
+    };
     assert!(apply(shallow).await.contains(&far.to_string()), "whole is whole");
     // Of all this nothing stayed.
     assert!(node.hub.catalog().ref_list(repo.id).await.unwrap().is_empty());
     assert!(node.hub.catalog().objects_scan(None, 100).await.unwrap().iter().all(|row| row.oid != commit));
-    let shallow = MirrorUpdate { shallow: vec![child], ..origin.take(&[(main(), child)]) };
+    let shallow = MirrorUpdate { shallow: vec![child], ..origin.take(&[(Origin::main(), child)]) };
     node.hub.mirror_apply(&repo, shallow).await.unwrap();
     assert_eq!(get(&node, "/far/m/resolve/main/a").await.expect(200).body.as_ref(), b"1");
 }
@@ -281,13 +178,13 @@ async fn a_remote_cannot_open_what_others_keep_here() {
     let weights = noise(1, 300_000);
     let made = alice.commit("models/alice/secret", "main", &[("w.bin", &weights), ("key.txt", b"hunter2")]).await;
     let head: GitOid = made.expect(200).json()["commitOid"].as_str().unwrap().parse().unwrap();
-    let repo = mirror(&node, "far/m").await;
+    let repo = node.mirror("far/m").await;
     // A ref, a parent, a folder and a file that are stored here, but not this remote's.
-    let said = refused(node.hub.mirror_apply(&repo, Origin::default().take(&[(main(), head)])).await);
+    let said = refused(node.hub.mirror_apply(&repo, Origin::default().take(&[(Origin::main(), head)])).await);
     assert!(said.contains("did not come along"), "{said}");
     let mut origin = Origin::default();
     let child = origin.commit(&[("a", b"1")], &[head]);
-    refused(node.hub.mirror_apply(&repo, origin.take(&[(main(), child)])).await);
+    refused(node.hub.mirror_apply(&repo, origin.take(&[(Origin::main(), child)])).await);
     let named = MirrorUpdate { commits: vec![head], ..MirrorUpdate::default() };
     refused(node.hub.mirror_apply(&repo, named).await);
     let mut origin = Origin::default();
@@ -295,12 +192,12 @@ async fn a_remote_cannot_open_what_others_keep_here() {
         TreeEntry { mode: TreeMode::File, name: "stolen.txt".to_owned(), oid: object_id(GitKind::Blob, b"hunter2") };
     let tree = origin.add(GitKind::Tree, encode_tree(&[entry]).unwrap());
     let thief = origin.commit_of(tree, &[]);
-    let said = refused(node.hub.mirror_apply(&repo, origin.take(&[(main(), thief)])).await);
+    let said = refused(node.hub.mirror_apply(&repo, origin.take(&[(Origin::main(), thief)])).await);
     assert!(said.contains("the blob"), "{said}");
     // A large file is named by its sha256, which anybody may know; its bytes stay closed.
     let mut origin = Origin::default();
     let commit = origin.commit(&[("w.bin", &pointer(&weights))], &[]);
-    node.hub.mirror_apply(&repo, origin.take(&[(main(), commit)])).await.unwrap();
+    node.hub.mirror_apply(&repo, origin.take(&[(Origin::main(), commit)])).await.unwrap();
     assert!(!node.hub.mirror_file_attach(&repo, sha256(&weights)).await.unwrap());
     let head = node.anonymous().head("/far/m/resolve/main/w.bin").await.expect(200);
     assert_eq!((head.header("x-xet-hash"), head.header("content-length")), ("", "300000"));
@@ -321,7 +218,7 @@ async fn a_remote_cannot_open_what_others_keep_here() {
 async fn limits_hold() {
     let limits = Limits { git_pack_objects_max: 20, repo_refs_max: 2, ..Limits::default() };
     let node = TestNode::start_with(NodeOptions { limits, ..NodeOptions::default() }).await;
-    let repo = mirror(&node, "far/m").await;
+    let repo = node.mirror("far/m").await;
     let mut origin = Origin::default();
     let commit = origin.commit(&[("a", b"1")], &[]);
     let names: Vec<(RefName, GitOid)> =
@@ -338,16 +235,74 @@ async fn limits_hold() {
     assert!(matches!(many, Err(HubError::TooLarge { setting: "git_pack_objects_max", .. })), "{many:?}");
 }
 
+#[tokio::test]
+async fn history_ends_where_the_remote_cut_it() {
+    let node = TestNode::start().await;
+    let repo = node.mirror("far/m").await;
+    let mut origin = Origin::default();
+    let first = origin.commit(&[("old", b"1")], &[]);
+    let old = std::mem::take(&mut origin.objects);
+    let second = origin.commit(&[("old", b"1"), ("a", b"1")], &[first]);
+    let third = origin.commit(&[("old", b"1"), ("a", b"2")], &[second]);
+    let update = MirrorUpdate { shallow: vec![second], ..origin.take(&[(Origin::main(), third)]) };
+    node.hub.mirror_apply(&repo, update).await.unwrap();
+    let ids = async || -> Vec<String> {
+        let listed = get(&node, "/api/models/far/m/commits/main").await.expect(200).json();
+        listed.as_array().unwrap().iter().map(|commit| commit["id"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(ids().await, [third.to_string(), second.to_string()]);
+    let last = async |path: &str| -> String {
+        let listed = get(&node, "/api/models/far/m/tree/main?expand=true").await.expect(200).json();
+        let item = listed.as_array().unwrap().iter().find(|item| item["path"] == path).unwrap().clone();
+        item["lastCommit"]["id"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(last("a").await, third.to_string());
+    assert_eq!(last("old").await, second.to_string(), "as far back as is known");
+    get(&node, &format!("/api/models/far/m/revision/{first}")).await.expect(404);
+    let sound = async || node.hub.fsck(&karez_hub::Actor::Operator, karez_hub::FsckDepth::Bytes).await.unwrap();
+    assert!(sound().await.is_clean(), "{:?}", sound().await);
+    // The rest comes later.
+    let part = MirrorUpdate { unshallow: vec![second], ..MirrorUpdate::default() };
+    refused(node.hub.mirror_apply(&repo, part).await);
+    let rest = Origin { objects: old }.take(&[]);
+    let rest = MirrorUpdate { commits: vec![first], is_whole_history: true, ..rest };
+    node.hub.mirror_apply(&repo, rest).await.unwrap();
+    assert_eq!(ids().await, [third.to_string(), second.to_string(), first.to_string()]);
+    assert_eq!(last("old").await, first.to_string());
+    assert!(node.hub.mirror_find(&repo.address()).await.unwrap().unwrap().1.is_whole_history);
+    assert!(sound().await.is_clean(), "{:?}", sound().await);
+}
+
+#[tokio::test]
+async fn a_pointer_that_lies_about_the_length_opens_nothing() {
+    let node = TestNode::start().await;
+    let repo = node.mirror("far/m").await;
+    let weights = noise(6, 200_000);
+    for (id, stated) in [("short", 100u64), ("long", 300_000)] {
+        let lie = LfsPointer { sha256: sha256(&weights), file_bytes: stated }.encode();
+        let mut origin = Origin::default();
+        let commit = origin.commit(&[("w.bin", &lie)], &[]);
+        let name = RefName::branch(id).unwrap();
+        node.hub.mirror_apply(&repo, origin.take(&[(name, commit)])).await.unwrap();
+    }
+    node.hub.mirror_file_ingest(&repo, sha256(&weights), 200_000, body(&weights)).await.unwrap();
+    for id in ["short", "long"] {
+        get(&node, &format!("/far/m/resolve/{id}/w.bin")).await.expect(404);
+        let listed = get(&node, &format!("/api/models/far/m/tree/{id}")).await.expect(200).json();
+        assert_eq!(listed[0]["xetHash"], json!(null));
+    }
+}
+
 // ---- large files -------------------------------------------------------------------------------
 
 #[tokio::test]
 async fn a_file_is_readable_once_its_terms_are_verified() {
     let node = TestNode::start().await;
-    let repo = mirror(&node, "far/m").await;
+    let repo = node.mirror("far/m").await;
     let weights = noise(2, 1_500_000);
     let mut origin = Origin::default();
     let commit = origin.commit(&[("w.bin", &pointer(&weights))], &[]);
-    node.hub.mirror_apply(&repo, origin.take(&[(main(), commit)])).await.unwrap();
+    node.hub.mirror_apply(&repo, origin.take(&[(Origin::main(), commit)])).await.unwrap();
     let (built, terms) = xorbs(&weights, 4);
     assert!(terms.len() > 3);
     let claim =
@@ -404,11 +359,11 @@ async fn a_file_is_readable_once_its_terms_are_verified() {
 #[tokio::test]
 async fn a_plain_file_is_readable_once_verified() {
     let node = TestNode::start().await;
-    let repo = mirror(&node, "far/m").await;
+    let repo = node.mirror("far/m").await;
     let weights = noise(3, 400_000);
     let mut origin = Origin::default();
     let commit = origin.commit(&[("w.bin", &pointer(&weights))], &[]);
-    node.hub.mirror_apply(&repo, origin.take(&[(main(), commit)])).await.unwrap();
+    node.hub.mirror_apply(&repo, origin.take(&[(Origin::main(), commit)])).await.unwrap();
     let (hash, length) = (sha256(&weights), weights.len() as u64);
     let mut wrong = weights.clone();
     wrong[200_000] ^= 1;
@@ -419,10 +374,10 @@ async fn a_plain_file_is_readable_once_verified() {
     node.hub.mirror_file_ingest(&repo, hash, length, body(&weights)).await.unwrap();
     assert_eq!(get(&node, "/far/m/resolve/main/w.bin").await.expect(200).body, weights);
     // Another mirror has it by its name alone, for it is public now.
-    let other = mirror(&node, "elsewhere/m").await;
+    let other = node.mirror("elsewhere/m").await;
     let mut origin = Origin::default();
     let commit = origin.commit(&[("w.bin", &pointer(&weights))], &[]);
-    node.hub.mirror_apply(&other, origin.take(&[(main(), commit)])).await.unwrap();
+    node.hub.mirror_apply(&other, origin.take(&[(Origin::main(), commit)])).await.unwrap();
     get(&node, "/elsewhere/m/resolve/main/w.bin").await.expect(404);
     assert!(node.hub.mirror_file_attach(&other, hash).await.unwrap());
     assert_eq!(get(&node, "/elsewhere/m/resolve/main/w.bin").await.expect(200).body, weights);
@@ -432,7 +387,7 @@ async fn a_plain_file_is_readable_once_verified() {
 #[tokio::test]
 async fn a_private_file_of_this_node_is_not_attached() {
     let node = TestNode::start().await;
-    let repo = mirror(&node, "far/m").await;
+    let repo = node.mirror("far/m").await;
     let alice = node.hub.catalog().account_by_name("alice").await.unwrap().unwrap();
     let weights = noise(4, 200_000);
     let brief = node.hub.ingest(alice.id, Expected::default(), body(&weights)).await.unwrap();

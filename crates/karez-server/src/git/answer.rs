@@ -16,7 +16,7 @@ pub(super) fn start_v2(request: &FetchRequest, planned: &GitFetch) -> Vec<u8> {
         v2::write_acknowledgments(&planned.common, &mut out);
     }
     if planned.pack.is_some() {
-        if request.depth != Depth::Whole || !request.shallow.is_empty() {
+        if request.depth != Depth::Whole || !request.shallow.is_empty() || !planned.shallow.is_empty() {
             v2::write_shallow(&planned.shallow, &planned.unshallow, &mut out);
         }
         v2::write_pack_start(&mut out);

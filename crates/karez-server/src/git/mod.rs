@@ -88,14 +88,14 @@ async fn refs_list(
     let shown = state.hub.git_refs(&actor, &address).await?;
     match service.as_deref() {
         Some("git-upload-pack") => {}
-        Some("git-receive-pack") => return Err(refusal(PUSH_REFUSED)),
+        Some("git-receive-pack") => return Err(push_refusal(&state, &actor, &address).await),
         _ => return Err(refusal(DUMB_REFUSED)),
     }
     let mut out = Vec::new();
     if speaks_v2(&headers) {
         v2::write_capabilities(&mut out);
     } else {
-        v0::write_advertisement(&shown.refs, &mut out);
+        v0::write_advertisement(&shown.refs, &shown.shallow, &mut out);
     }
     Ok(bytes_response(ADVERTISEMENT, out))
 }
@@ -193,6 +193,13 @@ async fn pack_receive(
     target: Result<Target, ApiError>,
 ) -> GitResult {
     let (Caller(actor), Target(address)) = (caller?, target?);
-    state.hub.git_refs(&actor, &address).await?;
-    Err(refusal(PUSH_REFUSED))
+    Err(push_refusal(&state, &actor, &address).await)
+}
+
+/// Returns why a push is refused: the repository's own reason, if there is one.
+async fn push_refusal(state: &AppState, actor: &Actor, address: &RepoAddress) -> GitError {
+    match state.hub.origin_is_here(actor, address).await {
+        Err(error) => error.into(),
+        Ok(()) => refusal(PUSH_REFUSED),
+    }
 }

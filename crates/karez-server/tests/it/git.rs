@@ -10,14 +10,14 @@ use tempfile::TempDir;
 
 /// What git did.
 #[derive(Debug)]
-struct Outcome {
-    ok: bool,
-    stdout: String,
-    stderr: String,
+pub struct Outcome {
+    pub ok: bool,
+    pub stdout: String,
+    pub stderr: String,
 }
 
 /// Runs git outside of the runtime, without any configuration of the machine.
-async fn try_git(folder: &Path, protocol: u32, args: &[&str]) -> Outcome {
+pub async fn try_git(folder: &Path, protocol: u32, args: &[&str]) -> Outcome {
     let mut command = Command::new("git");
     command
         .args([
@@ -42,7 +42,7 @@ async fn try_git(folder: &Path, protocol: u32, args: &[&str]) -> Outcome {
     Outcome { ok: output.status.success(), stdout: text(output.stdout), stderr: text(output.stderr) }
 }
 
-async fn git(folder: &Path, protocol: u32, args: &[&str]) -> String {
+pub async fn git(folder: &Path, protocol: u32, args: &[&str]) -> String {
     let outcome = try_git(folder, protocol, args).await;
     assert!(outcome.ok, "git {args:?}, version {protocol}: {}", outcome.stderr);
     outcome.stdout.trim().to_owned()

@@ -6,6 +6,7 @@ mod coverage;
 mod disk_full;
 mod federation;
 mod git;
+mod git_mirror;
 mod lfs;
 mod listing;
 mod ollama;

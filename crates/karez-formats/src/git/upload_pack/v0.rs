@@ -9,8 +9,9 @@ use crate::git::{Pkt, PktReader, write_flush, write_line};
 /// last request what we share.
 const CAPABILITIES: &str = "multi_ack_detailed side-band-64k thin-pack ofs-delta shallow deepen-relative no-progress include-tag object-format=sha1";
 
-/// Appends the first answer: all refs and what this side can do.
-pub fn write_advertisement(refs: &[AdvertisedRef], out: &mut Vec<u8>) {
+/// Appends the first answer: all refs, what this side can do, and the commits at which history ends here
+/// although they have parents.
+pub fn write_advertisement(refs: &[AdvertisedRef], shallow: &[GitOid], out: &mut Vec<u8>) {
     write_line(b"# service=git-upload-pack\n", out);
     write_flush(out);
     let head = refs.iter().find_map(|shown| Some((&shown.name, shown.symref_target.as_ref()?)));
@@ -28,6 +29,9 @@ pub fn write_advertisement(refs: &[AdvertisedRef], out: &mut Vec<u8>) {
         if let Some(peeled) = shown.peeled {
             line(peeled, &format!("{}^{{}}", shown.name));
         }
+    }
+    for oid in shallow {
+        write_line(format!("shallow {oid}\n").as_bytes(), out);
     }
     write_flush(out);
 }
@@ -174,7 +178,7 @@ mod tests {
     #[test]
     fn an_empty_repository_still_says_what_it_can_do() {
         let mut out = Vec::new();
-        write_advertisement(&[], &mut out);
+        write_advertisement(&[], &[], &mut out);
         let text = String::from_utf8(out).unwrap();
         assert!(
             text.starts_with("001e# service=git-upload-pack\n0000")

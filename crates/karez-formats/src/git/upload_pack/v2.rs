@@ -163,7 +163,7 @@ pub fn write_acknowledgments(common: &[GitOid], out: &mut Vec<u8>) {
 }
 
 /// Appends where history is cut now, and where it is no longer. To be left out when neither the
-/// request nor the client's history is shallow.
+/// request nor the client's history nor ours is shallow.
 pub fn write_shallow(shallow: &[GitOid], unshallow: &[GitOid], out: &mut Vec<u8>) {
     write_line(b"shallow-info\n", out);
     for oid in shallow {
