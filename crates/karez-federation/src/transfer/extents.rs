@@ -131,6 +131,14 @@ impl Extents {
     }
 }
 
+impl Extend<ByteRange> for Extents {
+    fn extend<T: IntoIterator<Item = ByteRange>>(&mut self, ranges: T) {
+        for range in ranges {
+            self.insert(range);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

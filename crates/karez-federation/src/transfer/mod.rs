@@ -10,7 +10,11 @@ mod encoding;
 mod extents;
 mod goodput;
 #[allow(dead_code, reason = "the engine comes next")]
+mod journal;
+#[allow(dead_code, reason = "the engine comes next")]
 mod layout;
+#[allow(dead_code, reason = "the engine comes next")]
+mod lease;
 mod map;
 mod notice;
 mod plan;
