@@ -11,6 +11,7 @@
 
 pub mod follow;
 mod peer_settings;
+pub mod net;
 pub mod policy;
 mod settings;
 pub mod transfer;

@@ -12,7 +12,8 @@ pub struct FederationSettings {
     /// Bytes of large files that mirrors may hold together; beyond it those that are worth least go.
     /// 0: no bound.
     pub cache_bytes_max: u64,
-    /// Address of a proxy for all requests to remotes: `http://host:port` or `socks5://host:port`.
+    /// Address of a proxy for all requests to remotes: `http://host:port` or `socks5://host:port`. Or
+    /// `environment`: what `HTTPS_PROXY` and its kin say, which is looked at in no other case.
     pub proxy: Option<String>,
     /// Files that following fetches at the same time. Few: a slow line is full with one, and what is
     /// finished can be used.
@@ -37,7 +38,7 @@ impl FederationSettings {
         if self.transfers_at_once_max == 0 {
             return Err("the setting federation.transfers_at_once_max must be at least 1".to_owned());
         }
-        if let Some(proxy) = &self.proxy {
+        if let Some(proxy) = self.proxy.as_ref().filter(|proxy| *proxy != "environment") {
             let known = ["http://", "https://", "socks5://", "socks5h://"];
             if !known.iter().any(|scheme| proxy.starts_with(scheme)) || url::Url::parse(proxy).is_err() {
                 return Err("the setting federation.proxy must look like http://proxy.example.org:3128".to_owned());
@@ -55,6 +56,9 @@ mod tests {
     fn wrong_settings_are_named() {
         let ok = FederationSettings::default();
         assert_eq!(ok.check(), Ok(()));
+        for proxy in ["environment", "http://proxy.example.org:3128", "socks5://10.0.0.1:1080"] {
+            assert_eq!(FederationSettings { proxy: Some(proxy.into()), ..ok.clone() }.check(), Ok(()));
+        }
         let wrong = [
             (FederationSettings { poll_secs: 0, ..ok.clone() }, "poll_secs"),
             (FederationSettings { transfers_at_once_max: 0, ..ok.clone() }, "transfers_at_once_max"),
