@@ -11,17 +11,7 @@ use super::files::FileChoice;
 use super::glob::{Glob, RepoGlob};
 use super::units::show_bytes;
 
-/// How much of a repository is kept here.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Keep {
-    /// History and small files.
-    Metadata,
-    /// Also the large files that somebody asked for.
-    Demand,
-    /// Everything, or what the rule's file choice leaves of it.
-    Whole,
-}
+pub use karez_catalog::Keep;
 
 /// What is known of a repository before anything of it is fetched: what a peer's log says.
 #[derive(Debug, Clone, Copy)]
@@ -99,6 +89,21 @@ mod kinds {
     }
 }
 
+mod keep_word {
+    use karez_catalog::Keep;
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Keep, D::Error> {
+        let word = String::deserialize(deserializer)?;
+        Keep::from_word(&word).ok_or_else(|| D::Error::custom("use one of: metadata, demand, whole"))
+    }
+
+    pub fn serialize<S: Serializer>(keep: &Keep, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(keep.as_str())
+    }
+}
+
 fn one_of(globs: &[Glob], text: Option<&str>) -> bool {
     globs.is_empty() || text.is_some_and(|text| globs.iter().any(|glob| glob.matches(text)))
 }
@@ -164,6 +169,7 @@ pub struct Follow {
     #[serde(default)]
     pub rule: Rule,
     /// How much is kept.
+    #[serde(with = "keep_word")]
     pub keep: Keep,
     /// How many nodes should hold it whole; unset: no goal.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -5,7 +5,6 @@
 //! counts is hashes. A transfer outlives cuts, outages, renumbering, `kill -9`, full disks and lying
 //! sources, and a byte that was received is not asked for again.
 
-mod cost;
 mod encoding;
 mod extents;
 mod goodput;
@@ -23,7 +22,7 @@ mod runs;
 mod schedule;
 mod source;
 
-pub use cost::CostClass;
+pub use crate::policy::line::CostClass;
 pub use encoding::{Decoder, Encoding, STORED, Stored};
 pub use extents::Extents;
 pub use layout::{Layout, LayoutError, Piece, Place};
