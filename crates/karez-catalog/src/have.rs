@@ -35,6 +35,18 @@ impl Catalog {
         rows.iter().map(|row| Ok(RemoteId(row.int(0)?))).collect()
     }
 
+    /// Returns the entries of a peer's log whose revision this node holds whole, in order: the heads of
+    /// what is mirrored whole and done with.
+    pub async fn held_whole(&self, remote: RemoteId) -> Result<Vec<u64>, CatalogError> {
+        let sql = "SELECT f.head_idx FROM feed_repo f
+                   JOIN mirror m ON m.remote_id = f.remote_id AND m.remote_folded = f.kind || 's/' || f.id_folded
+                   WHERE f.remote_id = $1 AND f.state = 'public' AND f.head_idx IS NOT NULL
+                     AND f.done_idx >= f.idx AND m.keep = 'whole' AND m.withdrawn IS NULL
+                   ORDER BY f.head_idx";
+        let rows = self.pool.rows(sql, args![remote]).await?;
+        rows.iter().map(|row| row.count("feed_repo", 0)).collect()
+    }
+
     /// Counts the entries of an origin's log that a node says it holds whole.
     pub async fn have_count(&self, remote: RemoteId, origin: &str) -> Result<u64, CatalogError> {
         let sql = "SELECT CAST(COALESCE(SUM(idx_end - idx_start), 0) AS BIGINT) FROM have

@@ -1,6 +1,6 @@
 //! What peers publish, rules of what to follow, and who holds what.
 
-use karez_catalog::{FeedAct, FeedChange, FeedFacts, FeedState, FeedTree, Keep, NewFollow};
+use karez_catalog::{FeedAct, FeedChange, FeedFacts, FeedState, FeedTree, Keep, MirrorCreated, NewFollow, NewMirror};
 use karez_types::{GitOid, RemoteId, RepoAddress, Timestamp};
 
 use crate::db::{Db, NOW, cases, model};
@@ -13,6 +13,7 @@ cases!(
     what_was_done_is_not_pending,
     rules_keep_their_order,
     holders_are_found_by_entry,
+    what_is_mirrored_whole_is_held_whole,
     feeds_go_with_their_remote
 );
 
@@ -211,6 +212,35 @@ async fn holders_are_found_by_entry(db: &Db) {
     let many: Vec<_> = (0..500u64).map(|at| at * 2..at * 2 + 1).collect();
     db.catalog.have_replace(one, "log/a", &many).await.unwrap();
     assert_eq!(db.catalog.have_count(one, "log/a").await.unwrap(), 500);
+}
+
+async fn what_is_mirrored_whole_is_held_whole(db: &Db) {
+    let peer = remote(db, "dushanbe").await;
+    let all =
+        [publish(0, "Amina/Whole"), publish(1, "amina/some"), publish(2, "amina/later"), publish(3, "amina/gone")];
+    db.catalog.feed_apply(peer, 0, &tree(4), &all, NOW).await.unwrap();
+    for (name, keep) in [("whole", Keep::Whole), ("some", Keep::Demand), ("later", Keep::Whole)] {
+        let address = model(&format!("amina/{name}"));
+        let new = NewMirror {
+            address: address.clone(),
+            remote: peer,
+            remote_repo: address,
+            keep,
+            is_restricted: false,
+            verified_by: "log".into(),
+            gated: None,
+        };
+        let made = db.catalog.mirror_create(&new, NOW).await.unwrap();
+        assert!(matches!(made, MirrorCreated::Created(_)), "{made:?}");
+    }
+    for (idx, name) in [(0, "whole"), (1, "some"), (3, "gone")] {
+        db.catalog.feed_done(peer, &model(&format!("amina/{name}")), idx).await.unwrap();
+    }
+    assert_eq!(db.catalog.held_whole(peer).await.unwrap(), [0]);
+    db.catalog.feed_done(peer, &model("amina/later"), 2).await.unwrap();
+    assert_eq!(db.catalog.held_whole(peer).await.unwrap(), [0, 2]);
+    db.catalog.feed_apply(peer, 4, &tree(5), &[change(4, "amina/whole", FeedAct::Ref)], NOW).await.unwrap();
+    assert_eq!(db.catalog.held_whole(peer).await.unwrap(), [2], "not before it is done with");
 }
 
 async fn feeds_go_with_their_remote(db: &Db) {
