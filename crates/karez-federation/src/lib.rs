@@ -12,6 +12,7 @@
 pub mod follow;
 mod peer_settings;
 pub mod net;
+pub mod peer;
 pub mod policy;
 mod settings;
 pub mod transfer;

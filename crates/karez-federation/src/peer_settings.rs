@@ -25,6 +25,12 @@ pub struct PeerSettings {
     /// Further addresses that its descriptor named.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub urls: Vec<String>,
+    /// The newest signed description that was believed, as the node wrote it; given out to other peers.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub note: String,
+    /// How many proofs of two histories the operator has seen and wants to go on after.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub forks_forgiven: u64,
     /// Owner names of the peer that are not taken, in lower case.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub refused_owners: Vec<String>,
