@@ -139,7 +139,7 @@ class Karez(Looped):
 def follow(node: Node, origin: str, name: str, keep: str) -> None:
     """Makes the origin a peer of the node, and says what to keep of what it publishes."""
     node.run("peer", "add", origin, "--yes", "--allow-private", "--name", name)
-    node.run("follow", "add", "--remote", name, "--keep", keep)
+    node.run("follow", "add", name, "--keep", keep)
 
 
 def is_held(node: Node, repo: str, files: list[str]) -> bool:

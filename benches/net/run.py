@@ -7,17 +7,20 @@ processors, because an emulator that waits for one is not the line that it claim
 import argparse
 import concurrent.futures
 import datetime
+import itertools
 import os
 import subprocess
 import sys
 import tempfile
-import threading
 import traceback
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT / "tests/clients"), str(ROOT / "benches"), str(Path(__file__).parent)]
 
+import priority  # noqa: E402
 import transfers  # noqa: E402
 from clients import OTHERS, free_space_or_say, versions  # noqa: E402
 from data import MIB, random_bytes  # noqa: E402
@@ -38,46 +41,67 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
+@dataclass
+class Entry:
+    """One row of the table: what every program did."""
+
+    what: str
+    target: str
+    cells: dict[str, str] = field(default_factory=dict)
+
+
+def attempt(job: tuple[str, str, Callable[[], str]]) -> tuple[str, str, str]:
+    """Runs one measurement. One that breaks must not take the others with it: it says so in its cell."""
+    row, client, work = job
+    try:
+        cell = work()
+    except Exception as error:  # noqa: BLE001 - see above
+        traceback.print_exc()
+        cell = f"did not run: {(str(error) or type(error).__name__).splitlines()[0][:80]}"
+    print(f"{row}, {client}: {cell}", flush=True)
+    return row, client, cell
+
+
 def main() -> None:
     given = arguments()
     assert os.geteuid() == 0, "namespaces need root"
     available = Path("/proc/sys/net/ipv4/tcp_available_congestion_control").read_text().split()
     if "bbr" not in available:
-        print(f"this kernel has no BBR, only {' '.join(available)}: rows that say nothing else run with its default", flush=True)
+        print(f"this kernel has no BBR, only {' '.join(available)}: every sender uses cubic", flush=True)
     begun = datetime.datetime.now(datetime.timezone.utc)
     wanted = lambda name, words: not words or any(name.startswith(word) for word in words)  # noqa: E731
     kinds = [kind for kind in (Karez, *OTHERS) if wanted(kind.name, [word for word in given.clients.split(",") if word])]
     rows = [row for row in transfers.scenarios(given.quick) if wanted(row.name, given.rows)]
+    has_priority = wanted("priority", given.rows)
+    table: dict[str, Entry] = {row.name: Entry(row.what, row.target) for row in rows}
+    if has_priority:
+        table["priority"] = Entry(priority.WHAT, priority.TARGET)
     with tempfile.TemporaryDirectory(prefix="karez-bench-net-") as name:
         folder = Path(name)
         free_space_or_say(folder, 4 << 30)
         template = Template(folder / "template")
-        needs_second = Karez in kinds and any("c" in row.origins.split() for row in rows)
-        template.fill({row.file: row.file_bytes for row in rows}, SMALL, needs_second)
-        outcomes: dict[str, dict[str, str]] = {row.name: {} for row in rows}
-        lock = threading.Lock()
+        files = {row.file: row.file_bytes for row in rows} | (priority.FILES if has_priority else {})
+        template.fill(files, SMALL, Karez in kinds and any("c" in row.origins.split() for row in rows))
 
-        def one(number: int, row: transfers.Scenario, kind: type) -> None:
-            try:
-                cell = transfers.run(row, kind, template, folder / f"run-{number}", number % 250 + 1).cell()
-            except Exception as error:  # noqa: BLE001 - one broken run must not take the others with it
-                traceback.print_exc()
-                cell = f"did not run: {str(error).splitlines()[0][:80] if str(error) else type(error).__name__}"
-            with lock:
-                outcomes[row.name][kind.name] = cell
-                print(f"{row.name}, {kind.name}: {cell}", flush=True)
+        def job(row: transfers.Scenario, kind: type, number: int) -> tuple[str, str, Callable[[], str]]:
+            return row.name, kind.name, lambda: transfers.run(row, kind, template, folder / f"run-{number}", number).cell()
 
+        def first(kind: type, number: int) -> tuple[str, str, Callable[[], str]]:
+            return "priority", kind.name, lambda: priority.run(kind, template, folder / f"run-{number}", number)
+
+        numbers = itertools.count(1)
+        jobs = [job(row, kind, next(numbers)) for row in rows for kind in kinds if wanted(kind.name, list(row.clients))]
+        jobs += [first(kind, next(numbers)) for kind in priority.CLIENTS if has_priority and kind in kinds]
         with concurrent.futures.ThreadPoolExecutor(given.at_once) as pool:
-            jobs = [(row, kind) for row in rows for kind in kinds if wanted(kind.name, row.clients)]
-            for future in [pool.submit(one, number, row, kind) for number, (row, kind) in enumerate(jobs)]:
-                future.result()
+            for row, client, cell in pool.map(attempt, jobs):
+                table[row].cells[client] = cell
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True).stdout.strip()
     ended = datetime.datetime.now(datetime.timezone.utc)
     text = (f"{machine()}. Commit {commit}, {begun:%Y-%m-%d %H:%M UTC}, {(ended - begun).seconds // 60} min; seed of every line {transfers.SEED}; "
             f"load average at the end {os.getloadavg()[0]:.1f}. Beside Karez: {versions()}.\n\n")
     text += "| line, and what happens | target | " + " | ".join(kind.name for kind in kinds) + " |\n" + "|---" * (len(kinds) + 2) + "|\n"
-    for row in rows:
-        text += f"| {row.what} | {row.target} | " + " | ".join(outcomes[row.name].get(kind.name, "") for kind in kinds) + " |\n"
+    for entry in table.values():
+        text += f"| {entry.what} | {entry.target} | " + " | ".join(entry.cells.get(kind.name, "") for kind in kinds) + " |\n"
     print("\n" + text)
     if not (given.rows or given.quick or given.clients):
         write_between(PAGE, BEGIN, END, text)
