@@ -2,10 +2,28 @@
 
 import http.client
 import json
+import sqlite3
+import statistics
+import subprocess
+import sys
 import threading
 import time
+from dataclasses import dataclass
+from pathlib import Path
 
-#: Publications a day that network.md assumes for all nodes together, and nodes that one follows.
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).parents[2] / "tests/clients"))
+
+from karez_node import PORT, NetNode, wait_for
+from line import Line, Shape
+from node import Node
+
+SEED = 20261124
+SHAPE = Shape(10_000_000, 300, 1)
+POLL_SECS = 4
+VAIN_POLLS, NEWS_TURNS, NEWS_REPOS = 10, 10, 2
+
+#: Publications a day that all nodes together are assumed to make, and nodes that one follows.
 DAY_ENTRIES, NODES, CATALOGUE_ENTRIES = 20_000, 193, 2_035_000
 FILL_THREADS = 4
 
@@ -46,3 +64,101 @@ def fill(port: int, token: str, owner: str, count: int, mark: str) -> float:
     for thread in threads:
         thread.join()
     return time.monotonic() - begun
+
+
+@dataclass
+class Measured:
+    """What following one log cost."""
+
+    entries: int
+    full_bytes: int
+    full_up_bytes: int
+    full_secs: float
+    #: Bytes both ways for a question whose answer is that nothing is new, at IP level.
+    poll_bytes: float
+    #: Bytes both ways for a question whose answer is a few new entries.
+    news_bytes: float
+    news_entries: int
+    lags_secs: list[float]
+    poll_secs: int
+
+
+def size(node: NetNode) -> int:
+    """Entries of the peer's log that the node has read."""
+    with sqlite3.connect(f"file:{node.data}/catalog.sqlite?mode=ro", uri=True) as catalog:
+        return next(iter(catalog.execute("SELECT size FROM feed")), (0,))[0]
+
+
+def polled(node: NetNode) -> int:
+    with sqlite3.connect(f"file:{node.data}/catalog.sqlite?mode=ro", uri=True) as catalog:
+        return next(iter(catalog.execute("SELECT polled FROM feed")), (0,))[0]
+
+
+def published(node: Node) -> int:
+    """Entries of the node's own log."""
+    with sqlite3.connect(f"file:{node.data}/catalog.sqlite?mode=ro", uri=True) as catalog:
+        return catalog.execute("SELECT count(*) FROM log_entry").fetchone()[0]
+
+
+def measure(folder: Path, number: int, entries: int) -> Measured:
+    """Fills a log, lets a node on the poor side read it, then asks in vain, then publishes little by little."""
+    folder.mkdir(parents=True)
+    filled = Node(folder / "origin").start()
+    token = filled.user("bench")
+    took = fill(filled.port, token, "bench", entries // 2, "full")
+    print(f"   {entries} entries published in {took:.0f} s", flush=True)
+    filled.stop()
+    with Line(number, SHAPE, SEED) as line:
+        origin = NetNode(folder / "origin", line, "a", public_url=f"http://{line.address('a')}:{PORT}").start()
+        here = NetNode(folder / "here", line, "b", **{"federation.poll_secs": str(POLL_SECS)}).start()
+        try:
+            wanted = published(origin)
+            line.reset()
+            here.run("peer", "add", origin.endpoint, "--yes", "--allow-private", "--name", "origin")
+            secs = wait_for("the whole catalogue", lambda: size(here) >= wanted, 600)
+            full = line.counters()
+            polls, both = 0, 0
+            line.reset()
+            last = polled(here)
+            while polls < VAIN_POLLS:
+                wait_for("a question", lambda: polled(here) != last, 20 * POLL_SECS)
+                last, polls = polled(here), polls + 1
+            both = line.counters()
+            lags, news = [], []
+            for turn in range(NEWS_TURNS):
+                line.reset()
+                words = [sys.executable, __file__, str(PORT), token, "bench", str(NEWS_REPOS), f"news{turn:02}"]
+                subprocess.run([*origin.prefix, *words], check=True)
+                since, now = time.monotonic(), published(origin)
+                wait_for("news", lambda: size(here) >= now, 30 * POLL_SECS)
+                lags.append(time.monotonic() - since)
+                news.append(line.counters())
+            return Measured(
+                wanted, full.down_bytes, full.up_bytes, secs, (both.down_bytes + both.up_bytes) / polls,
+                sum(one.down_bytes + one.up_bytes for one in news) / NEWS_TURNS, 2 * NEWS_REPOS, lags, POLL_SECS,
+            )
+        finally:
+            here.remove()
+            origin.remove()
+
+
+def entries_of(found: Measured) -> list[tuple[str, str, str]]:
+    """The rows: what, target, measured."""
+    each = found.full_bytes / found.entries
+    rounds = NODES * 24
+    day = rounds * found.news_bytes
+    lag = max(found.lags_secs) / found.poll_secs
+    return [
+        (f"catalogue, all of it: {CATALOGUE_ENTRIES / 1e6:.3f} M entries, from {found.entries:,} over 10 Mbit/s, 300 ms, 1 % loss", "<= 260 MB",
+         f"**{each * CATALOGUE_ENTRIES / 1e6:.0f} MB** = {each:.0f} bytes an entry at IP level, {found.full_up_bytes / found.full_bytes:.1%} of it up as well; "
+         f"{found.entries / found.full_secs:,.0f} entries a second, checked and stored"),
+        (f"catalogue, a day: {NODES} nodes asked every hour, {found.news_entries} new entries each time", "<= 10 MB",
+         f"**{day / 1e6:.1f} MB** both ways for {rounds * found.news_entries:,} entries; {found.news_bytes:,.0f} bytes an answer with news"),
+        ("catalogue, a question in vain", "about 1 KB", f"**{found.poll_bytes:,.0f} bytes** both ways"),
+        (f"catalogue, from publication to being known, {len(found.lags_secs)} times", "<= 2 periods of asking",
+         f"**{lag:.1f} periods** at worst, median {statistics.median(found.lags_secs) / found.poll_secs:.1f}; the period was {found.poll_secs} s"),
+    ]
+
+
+if __name__ == "__main__":
+    fill(int(sys.argv[1]), sys.argv[2], sys.argv[3], int(sys.argv[4]), sys.argv[5])
