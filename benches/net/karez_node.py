@@ -125,11 +125,6 @@ class Karez(Looped):
     def memory_bytes_max(self) -> int | None:
         return self.node.memory_bytes_max() - self.idle_bytes
 
-    def received_bytes(self) -> int | None:
-        """Bytes of bodies that the node says it received."""
-        transfers = json.loads(self.node.run("transfers", "--json"))
-        return sum(one["received_bytes"] for one in transfers)
-
     def close(self) -> None:
         super().kill()
         with self.lock:
