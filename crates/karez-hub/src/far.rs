@@ -56,7 +56,7 @@ impl Hub {
         let _ = self.far.0.set(Arc::downgrade(&far));
     }
 
-    /// Streams a range of a large file that is not here.
+    /// Streams a range of a large file that is not readable through its repository yet.
     ///
     /// # Errors
     /// [`HubError::Missing`] when the repository is the node's own, or nobody brings bytes.
@@ -67,6 +67,14 @@ impl Hub {
         file: FarFile,
         range: ByteRange,
     ) -> HubResult<FileStream> {
+        // Stored already, publicly or for this owner: then git's word for it is enough.
+        if repo.mirror.is_some()
+            && self.mirror_file_attach(repo, file.sha256).await?
+            && let Some(row) = self.catalog.file_by_sha256(&file.sha256).await?
+            && row.file_bytes == file.file_bytes
+        {
+            return Ok(self.file_stream(&row, range));
+        }
         let far = self.far.0.get().and_then(Weak::upgrade).filter(|_| repo.mirror.is_some());
         match far {
             Some(far) => far.file_stream(actor, repo, file, range).await,

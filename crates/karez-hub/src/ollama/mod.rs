@@ -17,7 +17,6 @@ use quick_cache::sync::Cache;
 use sha2::Digest;
 use tokio::sync::Mutex;
 
-use crate::resolve::not_here;
 use crate::tree::{LargeFile, TreeItem, TreeKind, TreeQuery};
 use crate::{Actor, Hub, HubError, HubResult};
 use choice::{choose, is_gguf, is_projector};
@@ -75,11 +74,19 @@ pub(crate) struct OllamaFacts {
     facts: Cache<Sha256, Arc<Facts>>,
     /// Reading the front of a file takes up to twice [`FRONT_BYTES_MAX`] of memory: one at a time.
     turn: Mutex<()>,
+    /// The same for files that are not here yet, for the repository through which they were read.
+    far_facts: Cache<(RepoAddress, Sha256), Arc<Facts>>,
+    far_turn: Mutex<()>,
 }
 
 impl Default for OllamaFacts {
     fn default() -> OllamaFacts {
-        OllamaFacts { facts: Cache::new(1_000), turn: Mutex::new(()) }
+        OllamaFacts {
+            facts: Cache::new(1_000),
+            turn: Mutex::new(()),
+            far_facts: Cache::new(1_000),
+            far_turn: Mutex::new(()),
+        }
     }
 }
 
@@ -125,6 +132,10 @@ impl Hub {
             }
         }
         for model in &shelf.models {
+            // A layer is looked for in images that somebody asked for: its search must not bring every file.
+            if is_far(model) && self.ollama.far_facts.get(&(address.clone(), self.digest_of(model).await?)).is_none() {
+                continue;
+            }
             // A broken file has no image, but its neighbours have.
             let image = match self.image_of(actor, &shelf, model).await {
                 Err(HubError::Invalid(_) | HubError::Missing(_)) => continue,
@@ -193,9 +204,10 @@ impl Hub {
     }
 
     async fn facts_of(&self, actor: &Actor, shelf: &Shelf, model: &TreeItem) -> HubResult<Arc<Facts>> {
-        // What is remembered of a file is for those who may read it.
-        if matches!(model.kind, TreeKind::Large(LargeFile { hash: None, .. })) {
-            return Err(not_here(&model.path));
+        // What is remembered of a file is for those who may read it; who asks for one that is not here must
+        // bring it first, without keeping others from what is.
+        if is_far(model) {
+            return self.far_facts_of(actor, shelf, model).await;
         }
         let digest = self.digest_of(model).await?;
         if let Some(facts) = self.ollama.facts.get(&digest) {
@@ -208,6 +220,20 @@ impl Hub {
         let gguf = self.gguf_read(actor, shelf, model).await?;
         let facts = Arc::new(Facts::of(&gguf));
         self.ollama.facts.insert(digest, Arc::clone(&facts));
+        Ok(facts)
+    }
+
+    async fn far_facts_of(&self, actor: &Actor, shelf: &Shelf, model: &TreeItem) -> HubResult<Arc<Facts>> {
+        let key = (shelf.address.clone(), self.digest_of(model).await?);
+        if let Some(facts) = self.ollama.far_facts.get(&key) {
+            return Ok(facts);
+        }
+        let _turn = self.ollama.far_turn.lock().await;
+        if let Some(facts) = self.ollama.far_facts.get(&key) {
+            return Ok(facts);
+        }
+        let facts = Arc::new(Facts::of(&self.gguf_read(actor, shelf, model).await?));
+        self.ollama.far_facts.insert(key, Arc::clone(&facts));
         Ok(facts)
     }
 
@@ -235,6 +261,11 @@ impl Hub {
         }
         Gguf::parse(&front).map_err(broken)
     }
+}
+
+/// Tells whether the bytes of a file are not here, or not readable through its repository.
+fn is_far(item: &TreeItem) -> bool {
+    matches!(item.kind, TreeKind::Large(LargeFile { hash: None, .. }))
 }
 
 /// Returns what a file at the root stands for in every image.
