@@ -95,7 +95,7 @@ async fn names_that_belong_to_a_remote_take_no_repositories_of_this_node() {
     assert_eq!(node.hub.name_bindings().await.unwrap().len(), 2);
     let bound = node.hub.name_unbind(&name("well-far")).await.unwrap_err();
     assert!(matches!(&bound, HubError::Refused(what) if what.contains("1 repositories")), "{bound}");
-    node.hub.catalog().repo_delete(repo.id).await.unwrap();
+    node.hub.catalog().repo_delete(repo.id, karez_testkit::TestNode::START).await.unwrap();
     node.hub.name_unbind(&name("well-far")).await.unwrap();
     assert!(matches!(node.hub.name_unbind(&name("well-far")).await, Err(HubError::Missing(_))));
 }

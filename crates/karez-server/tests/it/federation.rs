@@ -227,7 +227,7 @@ async fn ranges_ask_nothing_of_the_catalog() {
     range(&anonymous, &xorb, "bytes=0-9").await.expect(206);
     let address = RepoAddress::parse(RepoKind::Model, "alice/m").unwrap();
     let repo = node.hub.repo_open(&Actor::Operator, &address, karez_hub::Right::Read).await.unwrap();
-    node.hub.catalog().repo_delete(repo.id).await.unwrap();
+    node.hub.catalog().repo_delete(repo.id, TestNode::START).await.unwrap();
     node.advance_secs(9);
     range(&anonymous, &xorb, "bytes=0-9").await.expect(206);
     range(&node.client("alice"), &xorb, "bytes=0-9").await.expect(404);
