@@ -106,4 +106,17 @@ impl Catalog {
         transact!(self, |tx| { tx.execute(sql, args![origin, size]).await })?;
         Ok(())
     }
+
+    /// Returns the number of this description of the node: one more than the last when it says something
+    /// else.
+    pub async fn descriptor_sequence(&self, origin: &str, content: &str) -> Result<u64, CatalogError> {
+        transact!(self, |tx| {
+            let sql = "INSERT INTO descriptor (origin, sequence, content) VALUES ($1, 1, $2)
+                       ON CONFLICT (origin) DO UPDATE SET sequence = descriptor.sequence + 1, content = excluded.content
+                       WHERE descriptor.content <> excluded.content";
+            tx.execute(sql, args![origin, content]).await?;
+            let row = tx.row("SELECT sequence FROM descriptor WHERE origin = $1", args![origin]).await?;
+            valid("descriptor", "a description vanished while it was written", row)?.count("descriptor", 0)
+        })
+    }
 }

@@ -273,6 +273,20 @@ impl Growth {
         Ok(())
     }
 
+    /// Takes out the tiles that are full, which will not be needed any more: memory stays bounded.
+    pub fn take_full(&mut self) -> Vec<(TileId, Vec<TreeHash>)> {
+        let full = self.tiles.extract_if(.., |_, hashes| hashes.len() == TILE_WIDTH).collect::<Vec<_>>();
+        for (tile, _) in &full {
+            self.changed.remove(tile);
+        }
+        full
+    }
+
+    /// Takes out all tiles; the tree cannot grow any more.
+    pub fn take_all(self) -> Vec<(TileId, Vec<TreeHash>)> {
+        self.tiles.into_iter().collect()
+    }
+
     /// Returns the tiles that have changed, as they are now.
     pub fn changed(&self) -> impl Iterator<Item = (TileId, &[TreeHash])> {
         self.changed.iter().filter_map(|tile| Some((*tile, self.tiles.get(tile)?.as_slice())))

@@ -124,6 +124,21 @@ pub enum HubError {
     /// Stored bytes do not match their hash. Never served.
     #[error("stored data is damaged: {0}")]
     Damaged(String),
+    /// The log has signed more than the database knows of; nothing is signed until that is back.
+    #[error(
+        "the log was signed up to {signed} entries, and this database knows {here} of them: it is from an older backup. \
+         Nothing is signed, so that nobody sees two histories. Bring back the newer database; if it is lost for good, \
+         remove keys/log.key and keys/log.size: the node then has a new identity, and its peers must add it again"
+    )]
+    LogBehind {
+        /// How many entries were signed.
+        signed: u64,
+        /// How many of them the database has.
+        here: u64,
+    },
+    /// The mark of how far the log was signed cannot be read or written.
+    #[error("cannot note how far the log was signed")]
+    HighWater(#[source] std::io::Error),
     /// The database failed.
     #[error("the catalog failed")]
     Catalog(#[source] CatalogError),

@@ -42,6 +42,7 @@ mod last_commit;
 mod lfs;
 mod listing;
 mod mirror;
+mod log;
 mod objects;
 mod ollama;
 mod owned_repos;
@@ -89,6 +90,10 @@ pub use last_commit::LastCommit;
 pub use lfs::{LfsAction, LfsAddress, LfsDownload, LfsObject, LfsOperation, LfsPlan, LfsTransfer};
 pub use listing::{RepoPage, RepoSearch};
 pub use mirror::{FileClaim, MirrorFile, MirrorUpdate, NameAlias};
+pub use log::{
+    DESCRIPTOR_DAYS, HighWater, HighWaterMark, LogBytes, LogKeys, LogPlace, LogState, LogVerified, NoHighWater,
+    NodeWords, SeenCheckpoint, WitnessAnswer,
+};
 pub use ollama::{OllamaBlob, OllamaImage, OllamaLayer};
 pub use owned_repos::{OwnedPage, OwnedRepo};
 pub use preupload::{UploadAdvice, UploadMode, UploadPlan};
@@ -119,6 +124,10 @@ pub struct HubParts {
     pub limits: Limits,
     /// The key under which tokens and addresses are signed. Shared by all processes of one node.
     pub signing_key: [u8; 32],
+    /// The keys that sign the node's log and cosign those of others. Shared by all processes of one node.
+    pub log_keys: LogKeys,
+    /// Where it is noted, outside of the database, how far the log was signed.
+    pub high_water: Arc<dyn HighWater>,
     /// Where the present comes from.
     pub clock: Arc<dyn Clock>,
     /// Where randomness comes from.
@@ -144,6 +153,7 @@ pub struct Hub {
     pub(crate) readiness: ready::Readiness,
     pub(crate) mapped_files: file_map::MappedFiles,
     pub(crate) far: far::Bringer,
+    pub(crate) log: log::LogDesk,
 }
 
 /// Uploads at once when the store takes bytes as they come. Many: senders on slow lines each hold a place
@@ -160,6 +170,7 @@ impl Hub {
         };
         Hub {
             signer: Signer::new(&parts.signing_key),
+            log: log::LogDesk::new(parts.log_keys, parts.high_water),
             uploads: Semaphore::new(uploads_at_once.clamp(1, Semaphore::MAX_PERMITS)),
             catalog: parts.catalog,
             store: parts.store,

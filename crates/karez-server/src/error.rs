@@ -55,10 +55,11 @@ fn row(error: &HubError) -> (StatusCode, Option<&'static str>) {
         HubError::XetTokenInvalid(_) => (S::UNAUTHORIZED, None),
         HubError::SignatureInvalid(_) => (S::FORBIDDEN, None),
         HubError::StorageFull => (S::INSUFFICIENT_STORAGE, None),
-        HubError::Busy => (S::SERVICE_UNAVAILABLE, None),
+        HubError::Busy | HubError::LogBehind { .. } => (S::SERVICE_UNAVAILABLE, None),
         HubError::OriginSilent(_) => (S::GATEWAY_TIMEOUT, None),
         HubError::Gated { anonymous: true, .. } => (S::UNAUTHORIZED, Some("GatedRepo")),
         HubError::Gated { anonymous: false, .. } => (S::FORBIDDEN, Some("GatedRepo")),
+        HubError::HighWater(_) => (S::INTERNAL_SERVER_ERROR, None),
         HubError::Damaged(_) | HubError::Catalog(_) | HubError::Store(_) => (S::INTERNAL_SERVER_ERROR, None),
     }
 }

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use karez_catalog::Catalog;
-use karez_hub::{Actor, Hub, HubParts, NewToken, new_organization, new_user};
+use karez_hub::{Actor, HighWater, Hub, HubParts, LogKeys, NewToken, NoHighWater, new_organization, new_user};
 use karez_server::{AppState, serve};
 use karez_store::{Store, StoreLocation};
-use karez_types::{Clock, FixedClock, Limits, OrgRole, SeededEntropy, SystemClock, Timestamp, TokenRole};
+use karez_types::{Clock, Entropy as _, FixedClock, Limits, OrgRole, SeededEntropy, SystemClock, Timestamp, TokenRole};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -35,7 +35,7 @@ pub enum NodeClock {
 }
 
 /// How a test node differs from the usual one.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct NodeOptions {
     /// Bounds on what comes from outside.
     pub limits: Limits,
@@ -47,6 +47,18 @@ pub struct NodeOptions {
     pub seed: u64,
     /// The address that the node gives out; its real one when unset.
     pub public_url: Option<String>,
+    /// Where it is noted how far the log was signed; nowhere, usually.
+    pub high_water: Arc<dyn HighWater>,
+}
+
+/// Returns the keys of the log of a node with this seed.
+pub fn log_keys(seed: u64) -> LogKeys {
+    // Apart from the node's other randomness, which tests count on.
+    let entropy = SeededEntropy::new(seed ^ 0x6c6f_6720_6b65_7973);
+    let (mut log, mut witness) = ([0; 32], [0; 32]);
+    entropy.fill(&mut log);
+    entropy.fill(&mut witness);
+    LogKeys::from_seeds(&log, &witness).expect("two draws differ")
 }
 
 impl Default for NodeOptions {
@@ -57,6 +69,7 @@ impl Default for NodeOptions {
             clock: NodeClock::Fixed,
             seed: 1,
             public_url: None,
+            high_water: Arc::new(NoHighWater),
         }
     }
 }
@@ -111,6 +124,8 @@ impl TestNode {
             store,
             limits: options.limits,
             signing_key: [7; 32],
+            log_keys: log_keys(options.seed),
+            high_water: options.high_water,
             clock,
             entropy: Arc::new(SeededEntropy::new(options.seed)),
         }));

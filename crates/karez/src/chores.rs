@@ -1,4 +1,4 @@
-//! What a node does by itself while it runs: write down counts, throw away abandoned uploads.
+//! What a node does by itself while it runs: sign its log, write down counts, throw away abandoned uploads.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,9 +8,43 @@ use tokio::task::JoinHandle;
 
 /// How often. A crash loses the counts of at most this long, nothing else.
 const EVERY: Duration = Duration::from_secs(60);
+/// How often new entries of the log are signed: an act is under a checkpoint after at most this long. When
+/// there is nothing new it costs one query.
+const LOG_EVERY: Duration = Duration::from_secs(1);
 
-/// Starts the chores; they run until the task is aborted.
-pub fn start(hub: Arc<Hub>) -> JoinHandle<()> {
+/// The chores of a node; they run until they are finished.
+pub struct Chores {
+    counts: JoinHandle<()>,
+    log: JoinHandle<()>,
+}
+
+/// Starts the chores.
+pub fn start(hub: Arc<Hub>) -> Chores {
+    Chores { counts: counts_start(Arc::clone(&hub)), log: log_start(hub) }
+}
+
+fn log_start(hub: Arc<Hub>) -> JoinHandle<()> {
+    tokio::spawn(async move {
+        // The same trouble every second is one line in the log, not eighty thousand a day.
+        let mut told = None;
+        loop {
+            match hub.log_advance().await {
+                Ok(_) => told = None,
+                Err(error) => {
+                    let words = error.to_string();
+                    if told.as_ref() != Some(&words) {
+                        let source = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
+                        tracing::error!(error = words, source, "could not sign the node's log");
+                        told = Some(words);
+                    }
+                }
+            }
+            tokio::time::sleep(LOG_EVERY).await;
+        }
+    })
+}
+
+fn counts_start(hub: Arc<Hub>) -> JoinHandle<()> {
     tokio::spawn(async move {
         loop {
             tokio::time::sleep(EVERY).await;
@@ -23,8 +57,9 @@ pub fn start(hub: Arc<Hub>) -> JoinHandle<()> {
 }
 
 /// Ends the chores and writes down what was counted since.
-pub async fn finish(chores: JoinHandle<()>, hub: &Hub) {
-    chores.abort();
+pub async fn finish(chores: Chores, hub: &Hub) {
+    chores.counts.abort();
+    chores.log.abort();
     counts_write(hub).await;
 }
 

@@ -4,15 +4,16 @@ use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use karez_catalog::{Catalog, CatalogError};
-use karez_hub::{Hub, HubParts};
+use karez_hub::{HighWater, Hub, HubParts, LogKeys, NoHighWater};
 use karez_store::Store;
 use karez_types::{Clock, Entropy, SystemClock, SystemEntropy};
 
 use crate::config::Settings;
-use crate::data_folder;
+use crate::data_folder::{self, KeyFile, LogSizeFile};
 
-/// Name of the row that holds the signing key of a node on PostgreSQL.
-const SIGNING_KEY_ROW: &str = "signing-key";
+/// Names of the rows that hold the keys of a node on PostgreSQL, where all its processes must agree.
+const KEY_ROWS: [(KeyFile, &str); 3] =
+    [(KeyFile::Signing, "signing-key"), (KeyFile::Log, "log-key"), (KeyFile::Witness, "witness-key")];
 
 /// Opens a node that is there already, for a command. It may be running.
 ///
@@ -47,18 +48,30 @@ pub async fn open(settings: &Settings) -> anyhow::Result<Arc<Hub>> {
     let store = Store::open(location, settings.index_cache_bytes).await;
     let store = store.with_context(|| format!("cannot open the store {place}"))?;
     let entropy = SystemEntropy;
-    let signing_key = if settings.database_is_shared() {
-        let mut candidate = [0; 32];
-        entropy.fill(&mut candidate);
-        catalog.secret_get_or_create(SIGNING_KEY_ROW, candidate).await.context("cannot get the signing key")?
+    let mut keys = [[0; 32]; 3];
+    for (key, (file, row)) in keys.iter_mut().zip(KEY_ROWS) {
+        *key = if settings.database_is_shared() {
+            let mut candidate = [0; 32];
+            entropy.fill(&mut candidate);
+            catalog.secret_get_or_create(row, candidate).await.with_context(|| format!("cannot get the key {row}"))?
+        } else {
+            data_folder::key(&settings.data_dir, file, &entropy)?
+        };
+    }
+    let [signing_key, log_seed, witness_seed] = keys;
+    // Processes on one PostgreSQL have no folder in common; there, witnesses notice an old backup.
+    let high_water: Arc<dyn HighWater> = if settings.database_is_shared() {
+        Arc::new(NoHighWater)
     } else {
-        data_folder::signing_key(&settings.data_dir, &entropy)?
+        Arc::new(LogSizeFile::of(&settings.data_dir))
     };
     Ok(Arc::new(Hub::new(HubParts {
         catalog,
         store,
         limits: settings.limits.clone(),
         signing_key,
+        log_keys: LogKeys::from_seeds(&log_seed, &witness_seed)?,
+        high_water,
         clock: Arc::new(SystemClock),
         entropy: Arc::new(entropy),
     })))

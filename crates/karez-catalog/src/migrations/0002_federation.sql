@@ -39,6 +39,13 @@ CREATE TABLE log_floor (
     size {int} NOT NULL
 ) {strict};
 
+-- What this node last said of itself, and how often it said something new; by the log's name.
+CREATE TABLE descriptor (
+    origin {text} NOT NULL PRIMARY KEY,
+    sequence {int} NOT NULL,
+    content {text} NOT NULL
+) {strict};
+
 -- What this node, as a witness, has cosigned of other logs: the newest tree of each.
 CREATE TABLE witnessed (
     origin {text} NOT NULL PRIMARY KEY,

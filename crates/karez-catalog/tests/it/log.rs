@@ -17,6 +17,7 @@ cases!(
     a_missing_entry_is_an_error,
     trees_advance_one_at_a_time,
     a_floor_only_rises,
+    a_description_is_counted_when_it_changes,
     a_witness_stores_what_it_checked,
     a_fork_is_kept_once,
 );
@@ -257,6 +258,14 @@ async fn a_floor_only_rises(db: &Db) {
         assert_eq!(db.catalog.log_floor("a").await.unwrap(), floor);
     }
     assert_eq!(db.catalog.log_floor("b").await.unwrap(), 0);
+}
+
+async fn a_description_is_counted_when_it_changes(db: &Db) {
+    for (origin, content, sequence) in
+        [("a", "one", 1), ("a", "one", 1), ("a", "two", 2), ("a", "one", 3), ("b", "one", 1), ("a", "one", 3)]
+    {
+        assert_eq!(db.catalog.descriptor_sequence(origin, content).await.unwrap(), sequence);
+    }
 }
 
 async fn a_witness_stores_what_it_checked(db: &Db) {

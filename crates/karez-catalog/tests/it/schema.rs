@@ -37,6 +37,7 @@ async fn an_empty_database_is_migrated_once(db: &Db) {
         "fork",
         "witnessed",
         "log_tree",
+        "descriptor",
         "log_floor",
         "log_tile",
         "log_head",

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use karez_catalog::Catalog;
-use karez_hub::{Actor, Hub, HubParts, RepoWish};
+use karez_hub::{Actor, Hub, HubParts, NoHighWater, RepoWish};
 use karez_store::{Store, StoreLocation};
 use karez_testkit::TestNode;
 use karez_types::{FixedClock, Limits, RepoKind, SeededEntropy, TokenRole, Visibility};
@@ -15,6 +15,8 @@ async fn hub(folder: &tempfile::TempDir, seed: u64) -> Hub {
         store: Store::open(StoreLocation::Memory, 1 << 20).await.unwrap(),
         limits: Limits::default(),
         signing_key: [1; 32],
+        log_keys: karez_testkit::log_keys(1),
+        high_water: Arc::new(NoHighWater),
         clock: Arc::new(FixedClock::at(TestNode::START)),
         entropy: Arc::new(SeededEntropy::new(seed)),
     })

@@ -6,6 +6,7 @@ mod first_run;
 mod git_ids;
 mod mirror_guard;
 mod mirrors;
+mod log;
 mod reads;
 mod refs;
 
