@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import random
 import sqlite3
 import statistics
 import subprocess
@@ -26,6 +27,7 @@ VAIN_POLLS, NEWS_TURNS, NEWS_REPOS = 10, 10, 2
 #: Publications a day that all nodes together are assumed to make, and nodes that one follows.
 DAY_ENTRIES, NODES, CATALOGUE_ENTRIES = 20_000, 193, 2_035_000
 FILL_THREADS = 4
+OWNERS = 60
 
 
 class Asker:
@@ -41,22 +43,39 @@ class Asker:
         said = answer.read()
         assert answer.status == 200, (path, answer.status, said)
 
-    def publish(self, owner: str, name: str) -> None:
+    def publish(self, owner: str, name: str, card: str) -> None:
         """A public model with a card: the log gets one entry for the repository and one for the commit."""
-        self.post("/api/repos/create", json.dumps({"type": "model", "name": name}).encode())
-        card = (f"---\nlicense: apache-2.0\nlibrary_name: transformers\npipeline_tag: text-generation\nlanguage:\n- {name[-2:]}\ntags:\n- {name[:7]}\n- base\n---\n# {name}\n")
+        self.post("/api/repos/create", json.dumps({"type": "model", "organization": owner, "name": name}).encode())
         lines = [{"key": "header", "value": {"summary": "Card"}}, {"key": "file", "value": {"path": "README.md", "content": card, "encoding": "utf-8"}}]
         self.post(f"/api/models/{owner}/{name}/commit/main", "\n".join(map(json.dumps, lines)).encode(), "application/x-ndjson")
 
 
-def fill(port: int, token: str, owner: str, count: int, mark: str) -> float:
+def invented(mark: str, number: int) -> tuple[str, str, str]:
+    """Owner, name and card of a model, as different from each other as real ones are."""
+    source = random.Random(f"{mark}/{number}")
+    words, sizes = ["river", "atlas", "luma", "kite", "sage", "onyx", "terra", "nova", "delta", "ember", "quill", "mosaic"], ["0.5B", "1.5B", "3B", "8B", "14B", "70B"]
+    name = f"{source.choice(words)}-{source.choice(words)}-{source.choice(sizes)}-{source.choice(['base', 'chat', 'instruct', 'lora', 'gguf', 'awq'])}-{source.getrandbits(28):x}"
+    tags = source.sample(["finetuned", "merge", "lora", "quantized", "4-bit", "8-bit", "medical", "legal", "code", "speech", "vision", "rlhf"], source.randint(0, 4))
+    languages = source.sample(["en", "fr", "sw", "tg", "ky", "am", "yo", "ha", "zu", "qu", "gn", "bn", "ne", "km"], source.randint(1, 3))
+    card = {
+        "license": source.choice(["apache-2.0", "mit", "cc-by-4.0", "llama3", "gemma", "other"]), "tags": tags, "language": languages,
+        "library_name": source.choice(["transformers", "gguf", "peft", "diffusers", "sentence-transformers"]),
+        "pipeline_tag": source.choice(["text-generation", "automatic-speech-recognition", "translation", "image-classification", "feature-extraction"]),
+        "base_model": f"{source.choice(words)}/{source.choice(words)}-{source.choice(sizes)}",
+    }
+    # A value of JSON on one line is one of YAML.
+    lines = "".join(f"{key}: {json.dumps(value)}\n" for key, value in card.items())
+    return f"owner-{min(source.randrange(OWNERS), source.randrange(OWNERS))}", name, f"---\n{lines}---\n# {name}\n"
+
+
+def fill(port: int, token: str, count: int, mark: str) -> float:
     """Publishes so many repositories and returns the seconds it took."""
     begun = time.monotonic()
 
     def part(first: int) -> None:
         asker = Asker(port, token)
         for number in range(first, count, FILL_THREADS):
-            asker.publish(owner, f"{mark}-model-{number:06}")
+            asker.publish(*invented(mark, number))
 
     threads = [threading.Thread(target=part, args=(first,)) for first in range(FILL_THREADS)]
     for thread in threads:
@@ -105,7 +124,9 @@ def measure(folder: Path, number: int, entries: int) -> Measured:
     folder.mkdir(parents=True)
     filled = Node(folder / "origin").start()
     token = filled.user("bench")
-    took = fill(filled.port, token, "bench", entries // 2, "full")
+    for number in range(OWNERS):
+        filled.organization(f"owner-{number}", bench="admin")
+    took = fill(filled.port, token, entries // 2, "full")
     print(f"   {entries} entries published in {took:.0f} s", flush=True)
     filled.stop()
     with Line(number, SHAPE, SEED) as line:
@@ -127,7 +148,7 @@ def measure(folder: Path, number: int, entries: int) -> Measured:
             lags, news = [], []
             for turn in range(NEWS_TURNS):
                 line.reset()
-                words = [sys.executable, __file__, str(PORT), token, "bench", str(NEWS_REPOS), f"news{turn:02}"]
+                words = [sys.executable, __file__, str(PORT), token, str(NEWS_REPOS), f"news{turn:02}"]
                 subprocess.run([*origin.prefix, *words], check=True)
                 since, now = time.monotonic(), published(origin)
                 wait_for("news", lambda: size(here) >= now, 30 * POLL_SECS)
@@ -161,4 +182,4 @@ def entries_of(found: Measured) -> list[tuple[str, str, str]]:
 
 
 if __name__ == "__main__":
-    fill(int(sys.argv[1]), sys.argv[2], sys.argv[3], int(sys.argv[4]), sys.argv[5])
+    fill(int(sys.argv[1]), sys.argv[2], int(sys.argv[3]), sys.argv[4])
