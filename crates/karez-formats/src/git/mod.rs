@@ -5,8 +5,12 @@
 //! `git fsck --strict`; what we parse from outside must too, as far as names, modes and order go.
 
 mod commit;
+mod delta;
+pub mod fetch_client;
 mod object;
 mod pack;
+mod pack_entry;
+mod pack_read;
 mod pkt;
 mod tag;
 mod tree;
@@ -15,6 +19,7 @@ pub mod upload_pack;
 pub use commit::{Commit, Signature, encode_commit, parse_commit};
 pub use object::{GitError, GitKind, object_id};
 pub use pack::PackWriter;
+pub use pack_read::{PackError, PackLimits, PackReader, PackedObject};
 pub use pkt::{
     Pkt, PktError, PktReader, SIDE_BAND_DATA_BYTES_MAX, SideBand, write_delimiter, write_flush, write_line,
     write_side_band,

@@ -1,7 +1,7 @@
 //! Pkt-lines: four hexadecimal digits of length, then the bytes.
 
 /// Longest payload of one pkt-line (git's `LARGE_PACKET_DATA_MAX`).
-const DATA_BYTES_MAX: usize = 65_516;
+pub(super) const DATA_BYTES_MAX: usize = 65_516;
 /// Longest payload of one side-band pkt-line: one byte names the band.
 pub const SIDE_BAND_DATA_BYTES_MAX: usize = DATA_BYTES_MAX - 1;
 

@@ -2,10 +2,12 @@
 
 mod attributes;
 mod file_map;
+mod fetch_client;
 mod generated;
 mod git_program;
 mod mutations;
 mod objects;
+mod packs;
 mod xet_chunks;
 mod xet_golden;
 mod xet_recipe;
