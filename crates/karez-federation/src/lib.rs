@@ -15,6 +15,7 @@ pub mod net;
 pub mod peer;
 pub mod policy;
 mod settings;
+pub mod source;
 pub mod transfer;
 
 pub use peer_settings::PeerSettings;

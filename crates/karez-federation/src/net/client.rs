@@ -1,7 +1,10 @@
 //! The client: one request, its hops, and its answer.
 
 use std::fmt;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -11,12 +14,13 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use karez_formats::gzip;
 use karez_types::ByteRange;
 use serde::de::DeserializeOwned;
-use tokio::time::timeout;
-use url::Url;
+use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout};
+use url::{Host, Url};
 
 use super::body::{Body, bounded, watched, whole};
 use super::guard::{Reach, hop_check, url_check};
-use super::lookup::GuardedLookup;
+use super::lookup::{GuardedLookup, allowed};
 use super::{HEAD_BYTES_MAX, Lookup, NetError, Patience, REDIRECTS_MAX, SystemLookup};
 
 /// Connections without a request that are kept for each host: as many as a transfer uses at most.
@@ -135,6 +139,37 @@ impl HttpClient {
         self.options.reach
     }
 
+    /// Tries whether an address can be reached: a connection of its own, closed at once. Behind a proxy it
+    /// is the proxy that is tried. Returns how long it took, one round trip.
+    ///
+    /// # Errors
+    /// [`NetError::Unreachable`] when it cannot, [`NetError::Refused`] when it must not be dialled.
+    pub async fn probe(&self, url: &Url) -> Result<Duration, NetError> {
+        url_check(url, self.options.reach)?;
+        let proxy = match &self.options.proxy {
+            ProxyChoice::Through(proxy) => Url::parse(proxy).ok(),
+            ProxyChoice::Direct | ProxyChoice::Environment => None,
+        };
+        let dialled = proxy.as_ref().unwrap_or(url);
+        let unreachable = |error: io::Error| NetError::Unreachable(error.to_string());
+        let none = || NetError::Unreachable("the address has no host".to_owned());
+        let port = dialled.port_or_known_default().unwrap_or(80);
+        let addresses = match dialled.host().ok_or_else(none)? {
+            Host::Ipv4(ip) => vec![IpAddr::V4(ip)],
+            Host::Ipv6(ip) => vec![IpAddr::V6(ip)],
+            Host::Domain(name) => {
+                let found = self.options.lookup.lookup(name).await.map_err(unreachable)?;
+                if proxy.is_some() { found } else { allowed(name, found, self.options.reach)? }
+            }
+        };
+        let started = Instant::now();
+        let addresses: Vec<SocketAddr> = addresses.into_iter().map(|ip| SocketAddr::new(ip, port)).collect();
+        let connect = TcpStream::connect(&addresses[..]);
+        let outcome = timeout(self.options.patience.connect, connect).await.map_err(|_| NetError::Stalled)?;
+        outcome.map_err(unreachable)?;
+        Ok(started.elapsed())
+    }
+
     /// Sends a request, follows redirects if the request may, and returns the answer when its head is
     /// there, whatever its status.
     ///
@@ -191,7 +226,7 @@ fn connect_nothing(options: &HttpOptions) -> Result<reqwest::Client, NetError> {
         .tcp_nodelay(true)
         .connect_timeout(options.patience.connect)
         .pool_max_idle_per_host(IDLE_CONNECTIONS_MAX)
-        .pool_idle_timeout(std::time::Duration::from_secs(IDLE_CONNECTION_SECS_MAX))
+        .pool_idle_timeout(Duration::from_secs(IDLE_CONNECTION_SECS_MAX))
         .dns_resolver(Arc::new(lookup));
     builder = match &options.proxy {
         ProxyChoice::Direct => builder.no_proxy(),
@@ -212,7 +247,7 @@ fn next_hop(request: &HttpRequest, from: &Url, answer: &HttpAnswer) -> Result<Op
         S::TEMPORARY_REDIRECT | S::PERMANENT_REDIRECT => true,
         _ => return Ok(None),
     };
-    if !request.may_redirect {
+    if request.redirects == Redirects::None {
         return Ok(None);
     }
     if request.body.is_some() && !keeps_method {
@@ -221,6 +256,9 @@ fn next_hop(request: &HttpRequest, from: &Url, answer: &HttpAnswer) -> Result<Op
     let location = answer.header(&header::LOCATION).ok_or_else(|| NetError::Wrong("redirects nowhere".to_owned()))?;
     let mut next = from.join(location).map_err(|_| NetError::Wrong("redirects to no address".to_owned()))?;
     next.set_fragment(None);
+    if request.redirects == Redirects::Own && next.origin() != request.url.origin() {
+        return Ok(None);
+    }
     Ok(Some(next))
 }
 
@@ -232,14 +270,23 @@ pub struct HttpRequest {
     headers: HeaderMap,
     credentials: Option<HeaderValue>,
     body: Option<Bytes>,
-    may_redirect: bool,
+    redirects: Redirects,
+}
+
+/// Which redirects a request follows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Redirects {
+    All,
+    /// Those that stay at the origin; another one is returned as the answer.
+    Own,
+    None,
 }
 
 impl HttpRequest {
     fn new(method: Method, url: Url) -> HttpRequest {
         let mut headers = HeaderMap::new();
         headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        HttpRequest { method, url, headers, credentials: None, body: None, may_redirect: true }
+        HttpRequest { method, url, headers, credentials: None, body: None, redirects: Redirects::All }
     }
 
     /// Returns a request for what is at an address.
@@ -293,8 +340,20 @@ impl HttpRequest {
 
     /// Returns redirects as answers instead of following them.
     pub fn no_redirects(mut self) -> HttpRequest {
-        self.may_redirect = false;
+        self.redirects = Redirects::None;
         self
+    }
+
+    /// Returns a redirect to another origin as the answer instead of following it: hubs tell about a file
+    /// in the head that redirects to its bytes.
+    pub fn own_redirects(mut self) -> HttpRequest {
+        self.redirects = Redirects::Own;
+        self
+    }
+
+    /// Returns where the request begins.
+    pub fn url(&self) -> &Url {
+        &self.url
     }
 }
 

@@ -29,13 +29,13 @@ pub enum NetError {
 }
 
 impl NetError {
-    /// Reads what the client says: a refusal of the guard is found in its chain of causes.
+    /// Reads what the client says: what our own lookup said is found in its chain of causes.
     pub(super) fn of_reqwest(error: &reqwest::Error) -> NetError {
         let mut words = String::new();
         let mut cause: Option<&(dyn Error + 'static)> = Some(error);
         while let Some(error) = cause {
-            if let Some(refusal) = error.downcast_ref::<Refusal>() {
-                return NetError::Refused(refusal.clone());
+            if let Some(own) = error.downcast_ref::<NetError>() {
+                return own.clone();
             }
             words = error.to_string();
             cause = error.source();
@@ -52,7 +52,8 @@ impl From<NetError> for SourceError {
     fn from(error: NetError) -> SourceError {
         match error {
             NetError::Unreachable(why) => SourceError::Unreachable(why),
-            // A name that leads nowhere may lead elsewhere in a minute.
+            // No lie: the pages on which hotels and mobile networks ask for money lead to private addresses
+            // too, in the name of whoever was asked. In a minute it may lead elsewhere.
             NetError::Refused(refusal) => SourceError::Unreachable(refusal.to_string()),
             NetError::Stalled => SourceError::Stalled,
             NetError::Wrong(what) => SourceError::Wrong(what),

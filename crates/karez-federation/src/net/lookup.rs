@@ -7,6 +7,7 @@ use std::sync::Arc;
 use futures::future::BoxFuture;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
+use super::NetError;
 use super::guard::{Reach, Refusal, address_check};
 
 /// Looks names up. A trait, because tests need a DNS that lies.
@@ -51,12 +52,8 @@ impl Resolve for GuardedLookup {
     }
 }
 
-/// Returns those of the addresses that may be dialled.
-fn allowed(
-    name: &str,
-    found: Vec<IpAddr>,
-    reach: Reach,
-) -> Result<Vec<IpAddr>, Box<dyn std::error::Error + Send + Sync>> {
+/// Returns those of the addresses that may be dialled; there is at least one.
+pub(super) fn allowed(name: &str, found: Vec<IpAddr>, reach: Reach) -> Result<Vec<IpAddr>, NetError> {
     let mut refused = None;
     let mut allowed = Vec::with_capacity(found.len());
     for ip in found {
@@ -66,10 +63,8 @@ fn allowed(
         }
     }
     match refused {
-        Some(refusal) if allowed.is_empty() => Err(refusal.into()),
-        _ if allowed.is_empty() => {
-            Err(io::Error::new(io::ErrorKind::NotFound, format!("{name} has no address")).into())
-        }
-        _ => Ok(allowed),
+        _ if !allowed.is_empty() => Ok(allowed),
+        Some(refusal) => Err(refusal.into()),
+        None => Err(NetError::Unreachable(format!("{name} has no address"))),
     }
 }

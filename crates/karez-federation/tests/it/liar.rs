@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use futures::future::BoxFuture;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
@@ -86,7 +87,7 @@ impl Reply {
     }
 }
 
-type Answer = dyn Fn(&Asked) -> Reply + Send + Sync;
+type Answer = dyn Fn(Asked) -> BoxFuture<'static, Reply> + Send + Sync;
 
 /// A server on a port of its own; stops when it is dropped.
 pub struct Liar {
@@ -98,6 +99,10 @@ pub struct Liar {
 
 impl Liar {
     pub async fn start(answer: impl Fn(&Asked) -> Reply + Send + Sync + 'static) -> Liar {
+        Liar::start_async(move |asked| Box::pin(std::future::ready(answer(&asked)))).await
+    }
+
+    pub async fn start_async(answer: impl Fn(Asked) -> BoxFuture<'static, Reply> + Send + Sync + 'static) -> Liar {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (asked, connections) = (Arc::new(Mutex::new(Vec::new())), Arc::new(Mutex::new(0)));
@@ -142,8 +147,8 @@ impl Drop for Liar {
 async fn serve(mut stream: TcpStream, log: &Mutex<Vec<Asked>>, answer: &Answer) -> std::io::Result<()> {
     stream.set_nodelay(true)?;
     while let Some(asked) = read_request(&mut stream).await? {
-        let reply = answer(&asked);
-        log.lock().unwrap().push(asked);
+        log.lock().unwrap().push(asked.clone());
+        let reply = answer(asked).await;
         stream.write_all(&reply.bytes).await?;
         match reply.then {
             Then::Listen => {}

@@ -1,7 +1,10 @@
 //! Federation over real sockets: nodes, and servers that lie.
 
+mod carrier;
 mod http;
 mod liar;
+mod pull;
+mod sources;
 
 /// A file that nobody names here would never run.
 #[test]
