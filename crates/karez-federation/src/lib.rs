@@ -10,9 +10,9 @@
 #![forbid(unsafe_code)]
 
 pub mod follow;
-mod peer_settings;
 pub mod net;
 pub mod peer;
+mod peer_settings;
 pub mod policy;
 mod settings;
 pub mod source;

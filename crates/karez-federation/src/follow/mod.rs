@@ -1,9 +1,13 @@
 //! Following: what peers publish comes here as the operator's rules say, over lines as they allow.
 
+mod gate;
+mod goals;
 mod lines;
 mod names;
 mod rules;
 
+pub use gate::{GatedSource, Gates, LineGate, source_cost};
+pub use goals::shortages;
 pub use lines::{DEFAULT_LINE, line_allowance, line_charge, line_load, line_read};
 pub use names::{LocalName, NameView, local_name, names};
 pub use rules::{LoadedRule, facts_of, rule_for, rules_load};

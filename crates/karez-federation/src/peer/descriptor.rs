@@ -32,9 +32,8 @@ pub async fn describe(wire: &Wire) -> Result<Described, PeerError> {
 /// Reads a description from anywhere; its signature is what counts.
 pub fn described(bytes: &[u8]) -> Result<Described, PeerError> {
     let descriptor = Descriptor::open(bytes)?;
-    let note = String::from_utf8(bytes.to_vec()).map_err(|_| {
-        PeerError::Wire(WireError::Wrong { path: PATH.to_owned(), what: "it is not UTF-8".to_owned() })
-    })?;
+    let note = String::from_utf8(bytes.to_vec())
+        .map_err(|_| PeerError::Wire(WireError::Wrong { path: PATH.to_owned(), what: "it is not UTF-8".to_owned() }))?;
     Ok(Described { descriptor, note })
 }
 

@@ -20,8 +20,13 @@ pub enum PeerError {
     /// It showed two histories: the evidence is kept.
     #[error("showed two histories of its log: {0}")]
     Fork(String),
+    /// It showed two histories earlier, and the operator has not said to go on.
+    #[error("showed two histories of its log earlier; the proof is kept, and its log is not followed any more")]
+    Stopped,
     /// It showed an old state of its log.
-    #[error("shows an old state of its log: {found} entries, and {known} were there already. Was it restored from a backup?")]
+    #[error(
+        "shows an old state of its log: {found} entries, and {known} were there already. Was it restored from a backup?"
+    )]
     Replayed {
         /// Entries now.
         found: u64,
@@ -34,6 +39,12 @@ pub enum PeerError {
     /// The operator's row for it lacks something.
     #[error("is not set up here: {0}")]
     Setup(String),
+    /// It did not do what it was asked, and says why.
+    #[error("{0}")]
+    Refused(String),
+    /// Something failed on this node: not the peer's fault.
+    #[error("could not be dealt with here: {0}")]
+    Here(String),
     /// The catalog failed: not the peer's fault.
     #[error(transparent)]
     Catalog(#[from] CatalogError),
@@ -49,7 +60,13 @@ impl PeerError {
             PeerError::Descriptor(DescriptorError::OtherNode { .. }) => Some("other-node"),
             PeerError::Descriptor(DescriptorError::Replayed { .. }) => Some("replay"),
             PeerError::Wire(WireError::Wrong { .. }) => Some("wrong-answer"),
-            PeerError::Descriptor(_) | PeerError::Wire(_) | PeerError::Setup(_) | PeerError::Catalog(_) => None,
+            PeerError::Refused(_) => Some("refused"),
+            PeerError::Stopped
+            | PeerError::Descriptor(_)
+            | PeerError::Wire(_)
+            | PeerError::Setup(_)
+            | PeerError::Here(_)
+            | PeerError::Catalog(_) => None,
         }
     }
 }

@@ -65,7 +65,9 @@ impl Follower<'_> {
     /// Asks whether the log has grown, and reads what is new. `etag` is that of the last checkpoint, and is
     /// replaced; `milestones` are checkpoints that others showed of this log.
     pub async fn poll(&self, etag: &mut Option<String>, milestones: &[Milestone]) -> Result<Polled, PeerError> {
-        let answer = self.wire.get("/log/checkpoint", etag.as_deref(), NOTE_BYTES_MAX as u64).await?;
+        // What others showed must be looked at, also when nothing is new.
+        let known = etag.as_deref().filter(|_| milestones.is_empty());
+        let answer = self.wire.get("/log/checkpoint", known, NOTE_BYTES_MAX as u64).await?;
         if answer.status == 304 {
             self.catalog.feed_polled(self.remote, self.now).await?;
             return Ok(Polled::Same);
@@ -98,12 +100,14 @@ impl Follower<'_> {
         while edge.size() < new.size() {
             let start = edge.size();
             let changes = self.step(&mut edge, known.as_ref(), new, milestones, &reader).await?;
-            let tree =
-                FeedTree { size: edge.size(), frontier: edge.encode(), note: new.note().note().to_string() };
+            let tree = FeedTree { size: edge.size(), frontier: edge.encode(), note: new.note().note().to_string() };
             if !self.catalog.feed_apply(self.remote, start, &tree, &changes, self.now).await? {
                 return Ok(Polled::Overtaken);
             }
         }
+        let earlier: Vec<Milestone> =
+            milestones.iter().filter(|stone| stone.checkpoint.size() < from).cloned().collect();
+        self.milestones_check(&edge, new, &earlier).await?;
         Ok(Polled::Grew { from, to: new.size() })
     }
 
@@ -144,9 +148,11 @@ impl Follower<'_> {
                 if known.is_some_and(|known| known.size() == edge.size() && known.root() != edge.root()) {
                     return Err(self.contradiction(known, new, reader).await);
                 }
-                passed.extend(milestones.iter().filter(|stone| {
-                    stone.checkpoint.size() == edge.size() && stone.checkpoint.root() != edge.root()
-                }));
+                passed.extend(
+                    milestones.iter().filter(|stone| {
+                        stone.checkpoint.size() == edge.size() && stone.checkpoint.root() != edge.root()
+                    }),
+                );
             }
         }
         self.prove(edge, known, new, reader).await?;

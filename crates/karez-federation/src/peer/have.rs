@@ -31,9 +31,10 @@ pub fn bitmap_ranges(bitmap: &[u8]) -> Option<Vec<Range<u64>>> {
     for (at, &byte) in bitmap.iter().enumerate().filter(|(_, byte)| **byte != 0) {
         for bit in (0..8u64).filter(|bit| byte >> bit & 1 == 1) {
             let index = at as u64 * 8 + bit;
+            let is_full = ranges.len() >= RANGES_MAX;
             match ranges.last_mut() {
                 Some(last) if last.end == index => last.end += 1,
-                _ if ranges.len() >= RANGES_MAX => return None,
+                _ if is_full => return None,
                 _ => ranges.push(index..index + 1),
             }
         }

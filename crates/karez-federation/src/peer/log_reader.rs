@@ -61,8 +61,7 @@ impl<'a> LogReader<'a> {
         new: &VerifiedCheckpoint,
     ) -> Result<(TreeHash, Vec<TreeHash>), PeerError> {
         let proof = self.proof(old.size()).await?;
-        let (old_root, new_root) =
-            consistency_roots(old.size(), old.root(), new.size(), &proof).map_err(unsound)?;
+        let (old_root, new_root) = consistency_roots(old.size(), old.root(), new.size(), &proof).map_err(unsound)?;
         if new_root == new.root() {
             return Ok((old_root, proof));
         }

@@ -6,14 +6,22 @@
 //! - Nothing of a log is applied before its root is the signed one, nor after the log showed two histories.
 //! - Nothing here is decided by a clock: sequences, sizes and signatures decide.
 
+mod descriptor;
 mod error;
 mod follow_log;
 mod forks;
+mod gossip;
+mod have;
 mod log_reader;
+mod table;
 mod wire;
 
+pub use descriptor::{Described, describe, described, described_check, described_keep, log_key, witness_key};
 pub use error::PeerError;
 pub use follow_log::{Follower, Milestone, Polled};
 pub use forks::{fork_keep, fork_store};
+pub use gossip::{Found, compare, compared, descriptions_learn, nodes_seen_by, seen_by, seen_of};
+pub use have::{bitmap_encode, bitmap_ranges, have_bitmap, have_poll};
 pub use log_reader::LogReader;
+pub use table::{Memory, Peer, Table, wire_to};
 pub use wire::{Wire, WireAnswer, WireError};
