@@ -9,14 +9,20 @@
 
 #![forbid(unsafe_code)]
 
+mod federation;
 pub mod follow;
+mod metrics;
 pub mod net;
 pub mod peer;
 mod peer_settings;
 pub mod policy;
+mod running;
 mod settings;
 pub mod source;
 pub mod transfer;
 
+pub use federation::{Federation, FederationParts};
+pub use metrics::metrics;
 pub use peer_settings::PeerSettings;
+pub use running::Running;
 pub use settings::FederationSettings;

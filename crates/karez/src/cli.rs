@@ -69,6 +69,9 @@ pub enum Command {
     Repo(Repo),
     /// Check everything that is stored. Changes nothing.
     Fsck(Fsck),
+    /// Peers: nodes that this one exchanges with.
+    #[command(subcommand)]
+    Peer(federation::Peer),
     /// Owner names of other nodes, and what they are called here.
     #[command(subcommand)]
     Names(federation::Names),
@@ -80,6 +83,8 @@ pub enum Command {
     Line(federation::Line),
     /// Large files on their way here.
     Transfers(federation::Transfers),
+    /// What too few nodes are known to hold, by the goals of the rules.
+    Goals,
     /// What other nodes did wrong.
     Incidents(federation::Incidents),
 }

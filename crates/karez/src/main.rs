@@ -74,6 +74,8 @@ async fn command(cli: Cli, settings: Settings) -> anyhow::Result<ExitCode> {
         Command::Token(command) => admin::token::run(command, &settings, cli.json).await,
         Command::Repo(command) => admin::repo::run(command, &settings, cli.json).await,
         Command::Fsck(command) => fsck::run(&command, &settings, cli.json).await,
+        Command::Peer(command) => federation::peer::run(command, &settings, cli.json).await,
+        Command::Goals => federation::goals::run(&settings, cli.json).await,
         Command::Names(command) => federation::names::run(command, &settings, cli.json).await,
         Command::Follow(command) => federation::follow::run(command, &settings, cli.json).await,
         Command::Line(command) => federation::line::run(command, &settings, cli.json).await,

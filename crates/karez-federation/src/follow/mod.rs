@@ -4,10 +4,14 @@ mod gate;
 mod goals;
 mod lines;
 mod names;
+mod pass;
 mod rules;
+mod whole;
+mod withdraw;
 
 pub use gate::{GatedSource, Gates, LineGate, source_cost};
 pub use goals::shortages;
 pub use lines::{DEFAULT_LINE, line_allowance, line_charge, line_load, line_read};
 pub use names::{LocalName, NameView, local_name, names};
+pub use pass::{FollowError, FollowPass};
 pub use rules::{LoadedRule, facts_of, rule_for, rules_load};

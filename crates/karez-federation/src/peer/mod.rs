@@ -15,6 +15,7 @@ mod have;
 mod log_reader;
 mod table;
 mod wire;
+mod witness;
 
 pub use descriptor::{Described, describe, described, described_check, described_keep, log_key, witness_key};
 pub use error::PeerError;
@@ -25,3 +26,4 @@ pub use have::{bitmap_encode, bitmap_ranges, have_bitmap, have_poll};
 pub use log_reader::LogReader;
 pub use table::{Memory, Peer, Table, wire_to};
 pub use wire::{Wire, WireAnswer, WireError};
+pub use witness::{Asked, witness_ask};

@@ -20,6 +20,11 @@ pub enum Peer {
         /// Name of the peer.
         name: String,
     },
+    /// Follow the log of a peer again that showed two histories. The proof stays.
+    Forgive {
+        /// Name of the peer.
+        name: String,
+    },
     /// Ask a peer now: address, key, log, witness.
     Check {
         /// Name of the peer. Without it: all peers.

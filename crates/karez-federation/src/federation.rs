@@ -1,0 +1,288 @@
+//! What a node does with others, one per process: it knows the peers, asks them in turn, and starts what
+//! follows from their answers.
+//!
+//! Every step is a method of its own that ends: the loop in [`running`](crate::running) only decides when.
+//! Tests call the steps.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use karez_hub::Hub;
+use karez_types::Entropy;
+use tokio::time::Instant;
+
+use crate::FederationSettings;
+use crate::net::HttpOptions;
+use crate::peer::{
+    self, Asked, Follower, Memory, Peer, PeerError, Polled, Table, Wire, WireError, describe, described_check,
+    described_keep, wire_to,
+};
+
+/// How long a description of a peer is good before it is asked for again.
+const DESCRIBE_EVERY: Duration = Duration::from_secs(3600);
+/// Poll periods that a peer rests at most after failures.
+const REST_PERIODS_MAX: u32 = 16;
+
+/// What a federation is made of.
+pub struct FederationParts {
+    /// The application.
+    pub hub: Arc<Hub>,
+    /// What the operator set.
+    pub settings: FederationSettings,
+    /// How remotes are dialled; how far is each remote's own matter.
+    pub http: HttpOptions,
+    /// Where randomness comes from: for the turns of peers.
+    pub entropy: Arc<dyn Entropy>,
+}
+
+/// The federation of a node. Shared by all behind an [`Arc`].
+pub struct Federation {
+    pub(crate) hub: Arc<Hub>,
+    pub(crate) settings: FederationSettings,
+    pub(crate) http: HttpOptions,
+    pub(crate) entropy: Arc<dyn Entropy>,
+    table: RwLock<Arc<Table>>,
+    /// Whether there may be something new to follow.
+    follow_wanted: AtomicBool,
+}
+
+impl Federation {
+    /// Puts a federation together. Nothing is dialled before a step is called.
+    pub fn new(parts: FederationParts) -> Federation {
+        let FederationParts { hub, settings, http, entropy } = parts;
+        Federation { hub, settings, http, entropy, table: RwLock::default(), follow_wanted: AtomicBool::new(true) }
+    }
+
+    /// Returns the peers as they were when they were last looked at.
+    pub fn table(&self) -> Arc<Table> {
+        Arc::clone(&self.table.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Returns what the operator set.
+    pub fn settings(&self) -> &FederationSettings {
+        &self.settings
+    }
+
+    /// Looks at the peers in the catalog: the operator may have added one, at the command line.
+    pub async fn refresh(&self) -> Result<Arc<Table>, PeerError> {
+        let table = Arc::new(Table::load(self.hub.catalog(), &self.table(), &self.http).await?);
+        *self.table.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&table);
+        Ok(table)
+    }
+
+    /// Talks to one peer: what it is, how its log has grown, what it has seen of others, what it holds.
+    /// What goes wrong is written down where people look.
+    pub async fn poll_peer(&self, peer: &Peer) -> Result<Polled, PeerError> {
+        let mut memory = peer.memory.lock().await;
+        let polled = self.conversation(peer, &mut memory).await;
+        self.charge(peer).await;
+        memory.failures = if polled.is_ok() { 0 } else { memory.failures.saturating_add(1) };
+        memory.due = Some(Instant::now() + self.rest(memory.failures));
+        drop(memory);
+        match &polled {
+            Ok(Polled::Grew { .. }) => self.follow_wanted.store(true, Ordering::Relaxed),
+            Ok(_) => {}
+            Err(error) => self.complain(peer, error).await,
+        }
+        polled
+    }
+
+    /// Talks to all peers at once, each in its own time.
+    pub async fn poll_all(&self) -> Vec<(String, Result<Polled, PeerError>)> {
+        let table = self.table();
+        let polls = table.all().iter().map(|peer| async { (peer.remote.name.clone(), self.poll_peer(peer).await) });
+        futures::future::join_all(polls).await
+    }
+
+    /// Shows the newest checkpoint of this node's log to all peers at once, and takes in their cosignatures.
+    pub async fn witness_all(&self) -> Vec<(String, Result<Asked, PeerError>)> {
+        let table = self.table();
+        let asks = table.all().iter().map(|peer| async { (peer.remote.name.clone(), self.witness_one(peer).await) });
+        futures::future::join_all(asks).await
+    }
+
+    /// Shows the newest checkpoint to one peer.
+    pub async fn witness_one(&self, peer: &Peer) -> Result<Asked, PeerError> {
+        let mut memory = peer.memory.lock().await;
+        let asked = peer::witness_ask(&self.hub, peer, &mut memory).await;
+        drop(memory);
+        self.charge(peer).await;
+        match &asked {
+            Ok(Asked::Behind { seen }) => {
+                let what = format!(
+                    "it has seen {seen} entries of this node's log, and not all of them are here: this database is an \
+                     old one. Nothing is signed until the newer one is back"
+                );
+                self.incident(&peer.remote.name, "old-database", &what).await;
+            }
+            Ok(_) => {}
+            Err(error) => self.complain(peer, error).await,
+        }
+        asked
+    }
+
+    async fn conversation(&self, peer: &Peer, memory: &mut Memory) -> Result<Polled, PeerError> {
+        let catalog = self.hub.catalog();
+        let forks = catalog.fork_list().await?.iter().filter(|fork| fork.origin == peer.key.name()).count() as u64;
+        if forks > peer.settings.forks_forgiven {
+            return Err(PeerError::Stopped);
+        }
+        let elsewhere = self.introduce(peer, memory).await?;
+        let wire = elsewhere.as_ref().unwrap_or(&peer.wire);
+        let now = self.hub.clock().now();
+        let follower = Follower { catalog, remote: peer.remote.id, key: &peer.key, wire, now };
+        let milestones = memory.milestones.clone();
+        let polled = follower.poll(&mut memory.log_etag, &milestones).await?;
+        let size = catalog.feed_get(peer.remote.id).await?.map_or(0, |feed| feed.tree.size);
+        peer::compared(memory, size);
+        self.gossip(peer, memory).await?;
+        self.haves(peer, memory, wire).await?;
+        Ok(polled)
+    }
+
+    /// Asks a peer what it is, when that was long ago. Where another node answers, or nobody, the other
+    /// addresses that it named are tried. Returns the way to ask it, when that is a new one.
+    async fn introduce(&self, peer: &Peer, memory: &mut Memory) -> Result<Option<Wire>, PeerError> {
+        let fresh = |asked: Instant| memory.failures == 0 && asked.elapsed() < DESCRIBE_EVERY;
+        if memory.described.is_some_and(fresh) {
+            return Ok(None);
+        }
+        let catalog = self.hub.catalog();
+        let refused = match describe(&peer.wire).await {
+            Ok(described) => match described_keep(catalog, &peer.remote, &described, None).await {
+                Ok(_) => {
+                    memory.described = Some(Instant::now());
+                    return Ok(None);
+                }
+                Err(error) => error,
+            },
+            Err(error) => error,
+        };
+        // Another node at the old address: the operator should hear of it also when the peer is found.
+        if refused.incident().is_some() {
+            self.complain(peer, &refused).await;
+        }
+        for url in peer.settings.urls.iter().filter(|url| url.trim_end_matches('/') != peer.wire.url()) {
+            let Ok(wire) = wire_to(url, peer.settings.allow_private, &self.http) else { continue };
+            let Ok(described) = describe(&wire).await else { continue };
+            if described_check(&peer.remote, &described).is_err() {
+                continue;
+            }
+            described_keep(catalog, &peer.remote, &described, Some(url.trim_end_matches('/'))).await?;
+            tracing::warn!(peer = peer.remote.name, url, "a peer has moved; it was found by its key");
+            *memory = Memory { milestones: std::mem::take(&mut memory.milestones), ..Memory::default() };
+            memory.described = Some(Instant::now());
+            return Ok(Some(wire));
+        }
+        match refused {
+            // Without a description, but the log is there: its signatures are what counts.
+            PeerError::Wire(WireError::Status { status: 404, .. }) => Ok(None),
+            refused => Err(refused),
+        }
+    }
+
+    /// Hears what a peer has seen of third ones, and of this node.
+    async fn gossip(&self, peer: &Peer, memory: &mut Memory) -> Result<(), PeerError> {
+        let (catalog, table, now) = (self.hub.catalog(), self.table(), self.hub.clock().now());
+        let name = &peer.remote.name;
+        if let Some(notes) = peer::seen_by(peer, memory).await? {
+            for found in peer::compare(catalog, &table, &notes, name, now).await? {
+                let fork = PeerError::Fork(found.what);
+                if let Some(other) = table.by_name(&found.peer) {
+                    self.complain(other, &fork).await;
+                }
+            }
+            let own = self.hub.log_keys().origin();
+            for note in notes.iter().filter(|note| note.lines().next() == Some(own)) {
+                if let Ok(false) = self.hub.log_own_seen(note.as_bytes()).await {
+                    let what = "it has seen a state of this node's log that is not here: this database is an old one, or \
+                                another node has the same key. Nothing is signed until that is cleared up";
+                    self.incident(name, "old-database", what).await;
+                }
+            }
+        }
+        if let Some(notes) = peer::nodes_seen_by(peer, memory).await?
+            && peer::descriptions_learn(catalog, &table, &notes).await?
+        {
+            self.refresh().await?;
+        }
+        Ok(())
+    }
+
+    /// Hears what a peer holds of the logs that this node follows, and of this node's own.
+    async fn haves(&self, peer: &Peer, memory: &mut Memory, wire: &Wire) -> Result<(), PeerError> {
+        let table = self.table();
+        let others = table.all().iter().filter(|other| other.remote.id != peer.remote.id);
+        let origins = others.map(|other| other.key.name()).chain([self.hub.log_keys().origin()]);
+        for origin in origins {
+            let etag = memory.have_etags.entry(origin.to_owned()).or_default();
+            peer::have_poll(self.hub.catalog(), peer.remote.id, wire, origin, etag).await?;
+        }
+        Ok(())
+    }
+
+    /// Tells whether there may be something new to follow, once.
+    pub(crate) fn take_follow_wanted(&self) -> bool {
+        self.follow_wanted.swap(false, Ordering::Relaxed)
+    }
+
+    /// Returns how long a peer rests after a conversation: the period with up to a fifth more or less, so
+    /// that a thousand followers do not come at the same second; longer after failures.
+    fn rest(&self, failures: u32) -> Duration {
+        let mut bytes = [0u8; 8];
+        self.entropy.fill(&mut bytes);
+        let period_ms = self.settings.poll_secs.saturating_mul(1000).max(1);
+        let jitter_ms = u64::from_le_bytes(bytes) % (period_ms * 2 / 5 + 1);
+        let periods = 1u32.checked_shl(failures.min(8)).unwrap_or(1).min(REST_PERIODS_MAX);
+        Duration::from_millis((period_ms * 4 / 5 + jitter_ms).saturating_mul(u64::from(periods)))
+    }
+
+    /// Charges what came from a peer to its line.
+    async fn charge(&self, peer: &Peer) {
+        let bytes = peer.wire.take_received();
+        let (catalog, now) = (self.hub.catalog(), self.hub.clock().now());
+        let charged = async {
+            let line = crate::follow::line_load(catalog, &peer.remote.line).await?;
+            crate::follow::line_charge(catalog, &line, now, bytes).await
+        };
+        if let Err(error) = charged.await {
+            tracing::warn!(line = peer.remote.line, bytes, %error, "could not count what came over a line");
+        }
+    }
+
+    /// Writes down what is wrong with a peer.
+    async fn complain(&self, peer: &Peer, error: &PeerError) {
+        let (name, text) = (&peer.remote.name, error.to_string());
+        tracing::warn!(peer = name, error = text, "a peer is in trouble");
+        if let Err(error) = self.hub.catalog().feed_trouble_set(peer.remote.id, Some(&text)).await {
+            tracing::warn!(peer = name, %error, "could not write down what is wrong with a peer");
+        }
+        if let Some(kind) = error.incident() {
+            self.incident(name, kind, &text).await;
+        }
+    }
+
+    /// Writes an incident for people to read.
+    pub(crate) async fn incident(&self, remote: &str, kind: &str, what: &str) {
+        let now = self.hub.clock().now();
+        match self.hub.catalog().incident_insert(remote, kind, what, now).await {
+            Ok(true) => tracing::error!(remote, kind, what, "a remote did wrong"),
+            Ok(false) => {}
+            Err(error) => tracing::warn!(remote, kind, what, %error, "could not write down an incident"),
+        }
+    }
+
+    /// Returns the bitmap of what this node holds of a log, and `None` for a log that it does not follow.
+    pub async fn have_bitmap(&self, origin: &str) -> Result<Option<Vec<u8>>, PeerError> {
+        let table = self.table();
+        let Some(peer) = table.by_origin(origin) else { return Ok(None) };
+        peer::have_bitmap(self.hub.catalog(), &peer.remote).await.map(Some)
+    }
+
+    /// Returns the newest descriptions of the peers, as they wrote them.
+    pub fn descriptions(&self) -> Vec<String> {
+        let table = self.table();
+        table.all().iter().map(|peer| peer.settings.note.clone()).filter(|note| !note.is_empty()).collect()
+    }
+}
