@@ -30,8 +30,8 @@ mod downloads;
 mod duplicate;
 mod error;
 mod facts;
-mod file_map;
 mod far;
+mod file_map;
 mod file_read;
 mod first_commit;
 mod first_run;
@@ -41,8 +41,8 @@ mod ingest;
 mod last_commit;
 mod lfs;
 mod listing;
-mod mirror;
 mod log;
+mod mirror;
 mod objects;
 mod ollama;
 mod owned_repos;
@@ -75,25 +75,25 @@ pub use commit::{CommitDraft, CommitMade};
 pub use commits::{CommitInfo, HistoryPage};
 pub use discussions::PullRequestPage;
 pub use error::{HubError, HubResult};
-pub use file_map::MappedFile;
 pub use far::{FarFile, FarFiles, FileStream};
+pub use file_map::MappedFile;
 pub use fsck::{FsckCounts, FsckDepth, FsckProblem, FsckReport};
 pub use git_fetch::{GitFetch, GitRefs, PackPlan};
 pub use ingest::Expected;
 pub use karez_catalog::{
-    Account, AccountKind, Direction, FileBrief, Keep, Mirror, MirrorPatch, NewAccount, NewMirror, OwnerOrigin, Repo,
-    RepoSort, TokenBrief,
+    Account, AccountKind, Direction, FileBrief, Keep, Mirror, MirrorPatch, NewAccount, NewMirror, NewRemote,
+    OwnerOrigin, RemoteKind, Repo, RepoSort, TokenBrief,
 };
 /// For sending stored bytes without copying them.
 pub use karez_store::{FileBehind, file_behind};
 pub use last_commit::LastCommit;
 pub use lfs::{LfsAction, LfsAddress, LfsDownload, LfsObject, LfsOperation, LfsPlan, LfsTransfer};
 pub use listing::{RepoPage, RepoSearch};
-pub use mirror::{FileClaim, MirrorFile, MirrorUpdate, NameAlias};
 pub use log::{
     DESCRIPTOR_DAYS, HighWater, HighWaterMark, LogBytes, LogKeys, LogPlace, LogState, LogVerified, NoHighWater,
     NodeWords, SeenCheckpoint, WitnessAnswer,
 };
+pub use mirror::{FileClaim, MirrorFile, MirrorUpdate, NameAlias};
 pub use ollama::{OllamaBlob, OllamaImage, OllamaLayer};
 pub use owned_repos::{OwnedPage, OwnedRepo};
 pub use preupload::{UploadAdvice, UploadMode, UploadPlan};

@@ -24,6 +24,7 @@ mod git;
 mod hub_api;
 mod layers;
 mod lfs;
+mod log;
 mod network;
 mod ollama;
 mod route;

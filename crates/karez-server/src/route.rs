@@ -168,6 +168,7 @@ pub fn route_table() -> Vec<Route> {
     table.extend(crate::hub_api::routes());
     table.extend(crate::cas::routes());
     table.extend(crate::lfs::routes());
+    table.extend(crate::log::routes());
     table.extend(crate::git::routes());
     table.extend(crate::ollama::routes());
     table.extend(crate::federation::routes());

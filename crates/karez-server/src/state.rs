@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use karez_hub::Hub;
 
+use crate::log::LogCache;
+
 /// Shared by all requests; cheap to clone.
 #[derive(Clone)]
 pub struct AppState {
@@ -12,11 +14,13 @@ pub struct AppState {
     /// Where the node is reached from outside, without a trailing slash. When unset, each answer
     /// uses the host that its request named.
     pub public_url: Option<Arc<str>>,
+    pub(crate) log: Arc<LogCache>,
 }
 
 impl AppState {
     /// Returns the state for a hub.
     pub fn new(hub: Arc<Hub>, public_url: Option<&str>) -> AppState {
-        AppState { hub, public_url: public_url.map(|url| url.trim_end_matches('/').into()) }
+        let public_url = public_url.map(|url| url.trim_end_matches('/').into());
+        AppState { hub, public_url, log: Arc::default() }
     }
 }

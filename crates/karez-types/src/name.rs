@@ -81,6 +81,7 @@ const RESERVED_OWNERS: &[&str] = &[
     "v2",
     "log",
     "federation",
+    "witness",
     "metrics",
     "healthz",
     "readyz",

@@ -18,10 +18,13 @@ mod serve;
 mod verify;
 mod witness;
 
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use karez_catalog::LogTree;
 use karez_governance::{SigningKey, VerifierKey};
+use tokio::time::Instant;
 
 use crate::{HubError, HubResult};
 
@@ -70,14 +73,19 @@ impl LogKeys {
     }
 }
 
+/// For how long a checkpoint is answered from memory when another process may have signed a newer one.
+const NEWEST_FOR: Duration = Duration::from_secs(1);
+
 /// What the hub remembers of its log between requests.
 pub(crate) struct LogDesk {
     pub(crate) keys: LogKeys,
     pub(crate) high_water: Arc<dyn HighWater>,
     /// One process advances its log one step at a time.
     turn: tokio::sync::Mutex<()>,
-    /// The tree that was signed last, as this process has seen it. Another process may be ahead.
-    newest: Mutex<Option<Arc<LogTree>>>,
+    /// The tree that was signed last, as this process has seen it, and when. Another process may be ahead.
+    newest: Mutex<Option<(Arc<LogTree>, Instant)>>,
+    /// One more than the size at which both guards were content; 0: look again.
+    guarded: AtomicU64,
     described: Mutex<Option<describe::Described>>,
 }
 
@@ -88,15 +96,18 @@ impl LogDesk {
             high_water,
             turn: tokio::sync::Mutex::new(()),
             newest: Mutex::default(),
+            guarded: AtomicU64::new(0),
             described: Mutex::default(),
         }
     }
 
     fn newest(&self) -> Option<Arc<LogTree>> {
-        self.newest.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        let newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
+        newest.as_ref().filter(|(_, seen)| seen.elapsed() < NEWEST_FOR).map(|(tree, _)| Arc::clone(tree))
     }
 
     fn newest_set(&self, tree: Option<Arc<LogTree>>) {
-        *self.newest.lock().unwrap_or_else(PoisonError::into_inner) = tree;
+        let newest = tree.map(|tree| (tree, Instant::now()));
+        *self.newest.lock().unwrap_or_else(PoisonError::into_inner) = newest;
     }
 }

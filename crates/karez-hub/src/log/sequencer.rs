@@ -1,6 +1,7 @@
 //! Giving entries their place in the tree, and signing it.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use karez_catalog::{LogTile, LogTree};
 use karez_governance::tile::{edge_tiles, encode_tile, parse_tile};
@@ -40,26 +41,25 @@ impl Hub {
     /// the newer one is back.
     pub async fn log_advance(&self) -> HubResult<LogState> {
         let size = self.catalog.log_size().await?;
-        if self.log.newest().is_some_and(|tree| tree.size == size) {
+        if self.log.guarded.load(Ordering::Acquire) == size + 1 {
             return Ok(LogState { signed: size, added: 0 });
         }
         let _turn = self.log.turn.lock().await;
-        let mut added = 0;
+        let (mut added, mut signed) = (0, 0);
         for _ in 0..ATTEMPTS_MAX {
             let base = self.log_base().await?;
             let size = self.catalog.log_size().await?;
             if base.is_ours && base.frontier.size() == size {
                 self.guards_check(&base, size).await?;
-                self.log.newest_set(base.tree);
+                self.log.guarded.store(size + 1, Ordering::Release);
                 return Ok(LogState { signed: size, added });
             }
             let began = base.frontier.size();
-            if let Some(signed) = self.log_sign(base, size).await? {
-                added += signed - began;
+            if let Some(size) = self.log_sign(base, size).await? {
+                (signed, added) = (size, added + size - began);
             }
         }
         // Others sign all the time; whatever is left, they or the next call will sign.
-        let signed = self.log.newest().map_or(0, |tree| tree.size);
         Ok(LogState { signed, added })
     }
 
@@ -176,8 +176,7 @@ impl Hub {
     /// nothing is signed any more. Whoever says so must be trusted: see [`Hub::log_own_seen`] for proof.
     pub async fn log_floor_raise(&self, size: u64) -> HubResult<()> {
         self.catalog.log_floor_raise(self.log.keys.origin(), size).await?;
-        // The next advance looks again.
-        self.log.newest_set(None);
+        self.log.guarded.store(0, Ordering::Release);
         Ok(())
     }
 

@@ -26,7 +26,17 @@ impl Hub {
 
     /// Returns the newest checkpoint, as a signed note; `None` before the first.
     pub async fn log_checkpoint(&self) -> HubResult<Option<String>> {
-        Ok(self.catalog.log_tree().await?.map(|tree| tree.note))
+        Ok(self.log_newest().await?.map(|tree| tree.note.clone()))
+    }
+
+    /// Returns the tree that was signed last, from memory when it was looked at a moment ago.
+    async fn log_newest(&self) -> HubResult<Option<Arc<LogTree>>> {
+        if let Some(tree) = self.log.newest() {
+            return Ok(Some(tree));
+        }
+        let tree = self.catalog.log_tree().await?.map(Arc::new);
+        self.log.newest_set(tree.clone());
+        Ok(tree)
     }
 
     /// Returns the tree that was signed last.
@@ -38,7 +48,7 @@ impl Hub {
     /// Returns a tile or a bundle of entries, of exactly the width that the path names; `None` when the
     /// signed tree does not reach so far.
     pub async fn log_tile(&self, path: &TilePath) -> HubResult<Option<LogBytes>> {
-        let Some(tree) = self.catalog.log_tree().await? else { return Ok(None) };
+        let Some(tree) = self.log_newest().await? else { return Ok(None) };
         let (tile, width) = (TileId { level: path.level.unwrap_or(0), index: path.index }, usize::from(path.width));
         if tile.width(tree.size) < width {
             return Ok(None);

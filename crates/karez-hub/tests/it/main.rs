@@ -4,9 +4,9 @@ mod bytes;
 mod commits;
 mod first_run;
 mod git_ids;
+mod log;
 mod mirror_guard;
 mod mirrors;
-mod log;
 mod reads;
 mod refs;
 

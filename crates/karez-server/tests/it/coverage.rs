@@ -60,6 +60,7 @@ impl Case {
             ("{*topic}", "examples/run"),
             ("{prefix}", "default"),
             ("{hash}", &hash),
+            ("{origin_hash}", &hash),
             ("{sha256}", &hash),
             ("{xorb}", &hash),
             ("{sealed}", "AAAA.BBBB"),
@@ -111,6 +112,7 @@ impl Case {
                 json!({ "repository": format!("{owner}/copy") })
             }
             (BodyBound::Json, "duplicate") => json!({ "target": { "type": kind, "name": "alice/open" }, "files": [] }),
+            (BodyBound::Json, "add-checkpoint") => return b"old 0\n\nno checkpoint\n".to_vec(),
             (BodyBound::Json, "xorb-grants" | "reconstructions" | "upload") => json!({}),
             (BodyBound::Json, other) => {
                 panic!("{}: give a body for `{other}` in coverage.rs", self.name())

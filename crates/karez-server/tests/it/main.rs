@@ -9,6 +9,7 @@ mod git;
 mod git_mirror;
 mod lfs;
 mod listing;
+mod log;
 mod ollama;
 mod people;
 mod repos;

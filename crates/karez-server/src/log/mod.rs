@@ -1,0 +1,153 @@
+//! The node's log and witness over HTTP (C2SP tlog-tiles and tlog-witness), and what the node says of itself.
+//!
+//! What a thousand followers ask again and again is cheap: the newest checkpoint is answered from memory
+//! or with 304, and what is full never changes, so that any cache may keep it.
+
+mod cache;
+
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use karez_governance::TilePath;
+use karez_hub::{HubError, NodeWords};
+use sha2::{Digest as _, Sha256};
+
+pub(crate) use cache::LogCache;
+
+use crate::error::{ApiResult, header_text};
+use crate::extract::{Params, whole_body};
+use crate::hub_api::names_tag;
+use crate::{AppState, BodyBound, Guard, Route, Verb};
+
+pub(crate) fn routes() -> Vec<Route> {
+    use {BodyBound as B, Guard as G, Verb as V};
+    vec![
+        Route::new(V::Get, "/.well-known/karez", G::Anyone, B::Empty, description),
+        Route::new(V::Get, "/log/checkpoint", G::Anyone, B::Empty, checkpoint),
+        Route::new(V::Get, "/log/tile/{*path}", G::Anyone, B::Empty, tile),
+        Route::new(V::Post, "/witness/add-checkpoint", G::Anyone, B::Json, checkpoint_add),
+        Route::new(V::Get, "/witness/{origin_hash}/checkpoint", G::Anyone, B::Empty, checkpoint_witnessed),
+        Route::new(V::Get, "/federation/v1/checkpoints", G::Anyone, B::Empty, checkpoints_seen),
+    ]
+}
+
+const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
+/// A checkpoint is new every second at most; a cache in between may spare the node the rest.
+const MOMENT: HeaderValue = HeaderValue::from_static("public, max-age=2");
+const FOREVER: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
+/// Tiles that grow keep what they have; a later one of the same place has another address.
+const WHILE_IT_GROWS: HeaderValue = HeaderValue::from_static("public, max-age=3600");
+/// A description is signed anew once a day.
+const HOUR: HeaderValue = HeaderValue::from_static("public, max-age=300");
+
+/// Answers bytes that change now and then: with 304 when the caller has them already.
+fn changing(asked: &HeaderMap, body: Bytes, content_type: HeaderValue, keep: HeaderValue) -> Response {
+    let digest = Sha256::digest(&body);
+    let etag: String = digest[..16].iter().map(|byte| format!("{byte:02x}")).collect();
+    let etag = format!("\"{etag}\"");
+    let headers = [(header::ETAG, header_text(&etag)), (header::CACHE_CONTROL, keep)];
+    if names_tag(asked, header::IF_NONE_MATCH, &etag) {
+        return (StatusCode::NOT_MODIFIED, headers).into_response();
+    }
+    (headers, [(header::CONTENT_TYPE, content_type)], body).into_response()
+}
+
+async fn checkpoint(State(state): State<AppState>, asked: HeaderMap) -> ApiResult<Response> {
+    let note = state.hub.log_checkpoint().await?;
+    let note = note.ok_or_else(|| HubError::Missing("this node has not signed its log yet".to_owned()))?;
+    Ok(changing(&asked, note.into(), TEXT, MOMENT))
+}
+
+async fn tile(State(state): State<AppState>, params: Params, asked: HeaderMap) -> ApiResult<Response> {
+    let missing = || HubError::Missing("there is no such tile in the signed log".to_owned());
+    let path = TilePath::parse(params.text("path")).map_err(|_| missing())?;
+    let entry = match state.log.get(&path) {
+        Some(entry) => entry,
+        None => {
+            let bytes = state.hub.log_tile(&path).await?.ok_or_else(missing)?;
+            state.log.put(path, bytes)
+        }
+    };
+    let mut headers = HeaderMap::new();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
+    headers.insert(header::CACHE_CONTROL, if path.is_full() { FOREVER } else { WHILE_IT_GROWS });
+    let Some(packed) = &entry.packed else { return Ok((headers, entry.plain.clone()).into_response()) };
+    headers.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
+    if !takes_gzip(&asked) {
+        return Ok((headers, entry.plain.clone()).into_response());
+    }
+    headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    Ok((headers, packed.clone()).into_response())
+}
+
+/// Tells whether the caller takes gzip: named, or by `*`, and not with weight zero.
+fn takes_gzip(asked: &HeaderMap) -> bool {
+    let weight_of = |wanted: &str| {
+        let values = asked.get_all(header::ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
+        values.flat_map(|value| value.split(',')).find_map(|item| {
+            let (name, parameters) = item.split_once(';').unwrap_or((item, ""));
+            let weight = parameters.trim().strip_prefix("q=").map_or(1.0, |weight| weight.parse().unwrap_or(0.0));
+            name.trim().eq_ignore_ascii_case(wanted).then_some(weight)
+        })
+    };
+    weight_of("gzip").or_else(|| weight_of("*")).is_some_and(|weight: f32| weight > 0.0)
+}
+
+/// Answers as tlog-witness says, in its words and not in the hub's.
+async fn checkpoint_add(State(state): State<AppState>, request: Request) -> ApiResult<Response> {
+    let body = whole_body(request, &state).await?;
+    let answer = state.hub.witness_add_checkpoint(&body).await?;
+    let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let content_type = if answer.status == 409 { HeaderValue::from_static("text/x.tlog.size") } else { TEXT };
+    let headers = [(header::CONTENT_TYPE, content_type), (header::CACHE_CONTROL, HeaderValue::from_static("no-store"))];
+    Ok((status, headers, answer.body).into_response())
+}
+
+async fn checkpoint_witnessed(State(state): State<AppState>, params: Params, asked: HeaderMap) -> ApiResult<Response> {
+    let note = state.hub.witnessed_by_hash(params.text("origin_hash")).await?;
+    let note = note.ok_or_else(|| HubError::Missing("this node has not cosigned that log".to_owned()))?;
+    Ok(changing(&asked, note.into(), TEXT, MOMENT))
+}
+
+async fn checkpoints_seen(State(state): State<AppState>, asked: HeaderMap) -> ApiResult<Response> {
+    let seen = state.hub.log_checkpoints_seen().await?;
+    let body = serde_json::to_vec(&seen).map_err(|error| HubError::Damaged(error.to_string()))?;
+    Ok(changing(&asked, body.into(), HeaderValue::from_static("application/json"), MOMENT))
+}
+
+/// Says which node this is. Addresses are told only when the operator has set one: what a caller writes
+/// into `Host` must not come out signed.
+async fn description(State(state): State<AppState>, asked: HeaderMap) -> ApiResult<Response> {
+    let url = state.public_url.as_deref();
+    let host = url.and_then(|url| url.split("://").nth(1)?.split('/').next());
+    let name = host.map_or_else(|| format!("karez-{}", &state.hub.log_keys().origin()[..8]), str::to_owned);
+    let urls = url.map(str::to_owned).into_iter().collect();
+    let software = concat!("karez/", env!("CARGO_PKG_VERSION")).to_owned();
+    let note = state.hub.node_describe(&NodeWords { name, urls, software }).await?;
+    Ok(changing(&asked, note.into(), TEXT, HOUR))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gzip_is_sent_to_those_who_take_it() {
+        for (value, takes) in [
+            ("gzip", true),
+            ("br, GZIP;q=0.5", true),
+            ("deflate, *", true),
+            ("gzip;q=0", false),
+            ("gzip;q=0, *", false),
+            ("gzip;q=x", false),
+            ("identity", false),
+            ("xgzip", false),
+        ] {
+            let mut asked = HeaderMap::new();
+            asked.insert(header::ACCEPT_ENCODING, HeaderValue::from_static(value));
+            assert_eq!(takes_gzip(&asked), takes, "{value}");
+        }
+        assert!(!takes_gzip(&HeaderMap::new()));
+    }
+}
