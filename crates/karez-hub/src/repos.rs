@@ -112,7 +112,8 @@ impl Hub {
             return Err(HubError::Invalid("gated must be \"auto\", \"manual\" or false".to_owned()));
         }
         let patch = RepoPatch { visibility: settings.visibility, gated: settings.gated, sdk: None };
-        let changed = self.catalog.repo_update(repo.id, &patch, self.clock.now()).await?.ok_or_else(|| missing(actor, address));
+        let changed =
+            self.catalog.repo_update(repo.id, &patch, self.clock.now()).await?.ok_or_else(|| missing(actor, address));
         self.mapped_files.forget();
         changed
     }

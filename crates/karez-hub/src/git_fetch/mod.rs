@@ -103,7 +103,12 @@ impl Hub {
             return Ok(answer);
         }
         let ends = self.history_ends(&repo).await?;
-        let history = walk::History::read(self, request, &answer.common, &ends).await?;
+        // What the client has may be named by an annotated tag as well.
+        let mut shared = Vec::with_capacity(answer.common.len());
+        for &common in &answer.common {
+            shared.push(self.peel(common).await?);
+        }
+        let history = walk::History::read(self, request, &shared, &ends).await?;
         answer.shallow.clone_from(&history.shallow);
         answer.unshallow.clone_from(&history.unshallow);
         if sends_pack {
