@@ -9,6 +9,8 @@
 //! | [`xet`](XetSource) | `HEAD` of `/resolve/`, a Xet token, the reconstruction, then its signed addresses | places of chunks | with the file hash at the end |
 //! | [`plain`](PlainSource) | ranges of `/resolve/` | nothing | with the sha256 at the end |
 //!
+//! History and small files come by git's own protocol ([`GitRemote`]).
+//!
 //! # What holds for all
 //! - Bytes come as plain ranges over HTTP/1.1, so any proxy or cache can stand in between; see
 //!   `docs/decisions/0009-plain-ranges-as-carrier.md`.
@@ -24,6 +26,7 @@
 //! `….map.part`; a broken download goes on where it stopped, also in another process.
 
 mod fetch;
+mod git;
 mod map_file;
 mod peer;
 mod plain;
@@ -33,6 +36,7 @@ mod rolling;
 mod xet;
 mod xet_answer;
 
+pub use git::{Fetched, GitLimits, GitRemote, GitRemoteError, HistoryHere};
 pub use map_file::MapOnDisk;
 pub use peer::PeerSource;
 pub use plain::PlainSource;

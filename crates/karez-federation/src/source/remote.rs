@@ -80,6 +80,12 @@ impl Remote {
         self.client.send(self.signed(request)).await
     }
 
+    /// Sends a request in the remote's name, with the token as password, as git shows it.
+    pub(crate) async fn ask_as_git(&self, request: HttpRequest) -> Result<HttpAnswer, NetError> {
+        let is_own = request.url().origin() == self.base.origin();
+        self.client.send(request.basic(self.token.as_deref().filter(|_| is_own))).await
+    }
+
     /// Says what a status means that is not the one hoped for.
     pub(crate) fn failure(&self, status: StatusCode) -> SourceError {
         match status {

@@ -1,6 +1,7 @@
 //! Federation over real sockets: nodes, and servers that lie.
 
 mod carrier;
+mod git;
 mod http;
 mod liar;
 mod pull;

@@ -1,8 +1,8 @@
 //! The formats against other programs and against generated input.
 
 mod attributes;
-mod file_map;
 mod fetch_client;
+mod file_map;
 mod generated;
 mod git_program;
 mod mutations;
