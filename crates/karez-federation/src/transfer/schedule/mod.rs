@@ -132,6 +132,13 @@ impl Flight {
     }
 }
 
+/// How long bytes take at a rate. Bounded, so that a source that gave nearly nothing for hours, whose rate is
+/// nearly nothing, makes no number that overflows.
+fn travel_ms(bytes: u64, bytes_per_sec: f64) -> u64 {
+    const TRAVEL_MS_MAX: u64 = 1 << 48;
+    ((bytes as f64 * 1000.0 / bytes_per_sec) as u64).min(TRAVEL_MS_MAX)
+}
+
 /// Round trip that is assumed before one was measured: a satellite hop.
 const RTT_MS_ASSUMED: u64 = 300;
 
@@ -378,7 +385,7 @@ impl Schedule {
     fn finish_ms(&self, id: SourceId, state: &SourceState, bytes: u64, now_ms: u64) -> Option<u64> {
         let rate = state.goodput.bytes_per_sec(now_ms).filter(|rate| *rate > 0.0)?;
         let queue = self.bytes_in_flight(id) + bytes;
-        Some(state.rtt_or_assumed_ms() + (queue as f64 * 1000.0 / rate) as u64)
+        Some(state.rtt_or_assumed_ms() + travel_ms(queue, rate))
     }
 
     fn bytes_in_flight(&self, source: SourceId) -> u64 {
@@ -397,7 +404,7 @@ impl Schedule {
         let connection_rate = rate / state.goodput.connections().max(1) as f64;
         let slow = self.flights.values().filter(|flight| {
             let rest = flight.rest();
-            let own_ms = state.rtt_or_assumed_ms() + (rest.byte_count() as f64 * 1000.0 / connection_rate) as u64;
+            let own_ms = state.rtt_or_assumed_ms() + travel_ms(rest.byte_count(), connection_rate);
             let waited_ms = now_ms.saturating_sub(flight.last_byte_ms);
             let rest_ms = flight.rest_ms(now_ms).unwrap_or(0).max(waited_ms);
             let cost = self.sources.get(&flight.span.source).map(|other| other.cost);

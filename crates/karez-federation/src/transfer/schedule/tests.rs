@@ -418,3 +418,23 @@ fn many_spans_cost_little() {
     }
     assert_eq!(spans, 100_000);
 }
+
+#[test]
+fn a_source_that_gave_nothing_for_hours_overflows_nothing() {
+    let layout = layout(&[1 << 30]);
+    let params = ScheduleParams { silence_ms: 1 << 40, drip_bytes_per_sec: 0, ..ScheduleParams::default() };
+    let mut schedule = Schedule::new(&layout, all(&layout), params);
+    for source in [SourceId(0), SourceId(1)] {
+        schedule.source_add(source, CostClass::OnNet, 0);
+        while let Some(span) = schedule.next(source, 0) {
+            schedule.received(span.id, 1, 1);
+        }
+    }
+    for window in 1..2_000 {
+        schedule.tick(window * 10_000);
+        // Neither panics, nor is anything asked for that is not there.
+        schedule.next(SourceId(0), window * 10_000);
+        schedule.next(SourceId(1), window * 10_000);
+    }
+    assert!(schedule.bytes_per_sec(SourceId(0), 20_000_000).is_some_and(|rate| rate < 1e-9));
+}
