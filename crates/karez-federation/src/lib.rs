@@ -19,6 +19,7 @@ pub mod policy;
 mod running;
 mod settings;
 pub mod source;
+pub mod sim;
 pub mod transfer;
 
 pub use federation::{Federation, FederationParts};
