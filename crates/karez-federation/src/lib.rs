@@ -21,6 +21,7 @@ mod settings;
 pub mod source;
 pub mod sim;
 pub mod transfer;
+pub mod views;
 
 pub use federation::{Federation, FederationParts};
 pub use metrics::metrics;

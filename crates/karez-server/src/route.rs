@@ -57,6 +57,8 @@ pub enum Guard {
     Anyone,
     /// Any valid token.
     SignedIn,
+    /// The administrators of the node.
+    NodeAdmin,
     /// Who may read the repository in the address.
     RepoRead,
     /// Who may propose a change to it: who sees it and shows a token that may write.

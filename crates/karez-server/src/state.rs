@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use karez_federation::Federation;
 use karez_hub::Hub;
 
 use crate::log::LogCache;
@@ -11,6 +12,8 @@ use crate::log::LogCache;
 pub struct AppState {
     /// The application.
     pub hub: Arc<Hub>,
+    /// What the node does with others; unset where it does nothing.
+    pub federation: Option<Arc<Federation>>,
     /// Where the node is reached from outside, without a trailing slash. When unset, each answer
     /// uses the host that its request named.
     pub public_url: Option<Arc<str>>,
@@ -21,6 +24,12 @@ impl AppState {
     /// Returns the state for a hub.
     pub fn new(hub: Arc<Hub>, public_url: Option<&str>) -> AppState {
         let public_url = public_url.map(|url| url.trim_end_matches('/').into());
-        AppState { hub, public_url, log: Arc::default() }
+        AppState { hub, federation: None, public_url, log: Arc::default() }
+    }
+
+    /// Returns the state with a federation.
+    #[must_use]
+    pub fn with_federation(self, federation: Arc<Federation>) -> AppState {
+        AppState { federation: Some(federation), ..self }
     }
 }

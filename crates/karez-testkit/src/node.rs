@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use karez_catalog::Catalog;
+use karez_federation::net::{HttpOptions, Reach};
+use karez_federation::{Federation, FederationParts, FederationSettings};
 use karez_hub::{Actor, HighWater, Hub, HubParts, LogKeys, NewToken, NoHighWater, new_organization, new_user};
 use karez_server::{AppState, serve};
 use karez_store::{Store, StoreLocation};
@@ -49,6 +51,8 @@ pub struct NodeOptions {
     pub public_url: Option<String>,
     /// Where it is noted how far the log was signed; nowhere, usually.
     pub high_water: Arc<dyn HighWater>,
+    /// How the node deals with others; unset: not at all. Its steps are taken by the test.
+    pub federation: Option<FederationSettings>,
 }
 
 /// Returns the keys of the log of a node with this seed.
@@ -70,6 +74,7 @@ impl Default for NodeOptions {
             seed: 1,
             public_url: None,
             high_water: Arc::new(NoHighWater),
+            federation: None,
         }
     }
 }
@@ -82,6 +87,7 @@ impl Default for NodeOptions {
 pub struct TestNode {
     /// The application, for what tests want to see or do behind the routes.
     pub hub: Arc<Hub>,
+    federation: Option<Arc<Federation>>,
     clock: Arc<FixedClock>,
     address: String,
     tokens: BTreeMap<(&'static str, TokenRole), String>,
@@ -132,16 +138,35 @@ impl TestNode {
         let tokens = people(&hub).await;
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("some port is free");
         let address = format!("http://{}", listener.local_addr().expect("a listener has an address"));
-        let state = AppState::new(Arc::clone(&hub), options.public_url.as_deref());
+        let mut state = AppState::new(Arc::clone(&hub), options.public_url.as_deref());
+        let federation = options.federation.map(|settings| {
+            Arc::new(Federation::new(FederationParts {
+                hub: Arc::clone(&hub),
+                settings,
+                http: HttpOptions::new(Reach::Public),
+                entropy: Arc::new(SeededEntropy::new(options.seed.wrapping_add(1))),
+            }))
+        });
+        if let Some(federation) = &federation {
+            state = state.with_federation(Arc::clone(federation));
+        }
         let (stop, stopped) = oneshot::channel::<()>();
         let stopped = async move { drop(stopped.await) };
         let server = tokio::spawn(serve(listener, state, stopped, STOP_GRACE));
-        TestNode { hub, clock: fixed, address, tokens, folder, stop: Some(stop), server: Some(server) }
+        TestNode { hub, federation, clock: fixed, address, tokens, folder, stop: Some(stop), server: Some(server) }
     }
 
     /// Returns the node's real address, without a trailing slash.
     pub fn url(&self) -> &str {
         &self.address
+    }
+
+    /// Returns what the node does with others.
+    ///
+    /// # Panics
+    /// When it does nothing: see [`NodeOptions::federation`].
+    pub fn federation(&self) -> &Arc<Federation> {
+        self.federation.as_ref().expect("the options say that the node has a federation")
     }
 
     /// Returns the node's own folder.

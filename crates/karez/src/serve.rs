@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use karez_federation::Federation;
 use karez_hub::Hub;
 use karez_server::AppState;
 use tokio::net::TcpListener;
@@ -12,7 +13,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cli::Serve;
 use crate::config::Settings;
-use crate::{chores, data_folder, node, print, welcome};
+use crate::{chores, data_folder, federation, node, print, welcome};
 
 /// Seconds for the store to answer at the start.
 const STORE_CHECK_SECS_MAX: u64 = 20;
@@ -41,12 +42,16 @@ pub async fn run(serve: &Serve, settings: &Settings) -> anyhow::Result<()> {
     let data = folder.map(data_folder::shown);
     print::lines(&welcome::text(&url, data.as_deref(), &serve.admin, token.as_deref()));
 
-    let state = AppState::new(Arc::clone(&hub), settings.public_url.as_deref());
+    let federation = Arc::new(Federation::new(federation::parts(&hub, settings)));
+    let state =
+        AppState::new(Arc::clone(&hub), settings.public_url.as_deref()).with_federation(Arc::clone(&federation));
     let chores = chores::start(Arc::clone(&hub));
+    let running = federation.start();
     let cut = karez_server::serve(listener, state, stop, Duration::from_secs(settings.stop_secs_max)).await;
     if cut > 0 {
         tracing::warn!(connections = cut, secs = settings.stop_secs_max, "cut connections that did not finish in time");
     }
+    running.stop().await;
     chores::finish(chores, &hub).await;
     hub.catalog().close().await;
     Ok(())

@@ -64,7 +64,9 @@ pub async fn witness_ask(hub: &Hub, peer: &Peer, memory: &mut Memory) -> Result<
                 }
                 old_size = held;
             }
-            422 => return Err(PeerError::Refused("says that this node's log does not continue what it has seen".into())),
+            422 => {
+                return Err(PeerError::Refused("says that this node's log does not continue what it has seen".into()));
+            }
             status => return Err(WireError::Status { path: PATH.to_owned(), status }.into()),
         }
     }

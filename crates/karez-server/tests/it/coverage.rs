@@ -57,6 +57,7 @@ impl Case {
             ("{user}", "alice"),
             ("{org}", "acme"),
             ("{list}", "likes"),
+            ("{*origin}", "0123456789abcdef0123456789abcdef.karez/log"),
             ("{*topic}", "examples/run"),
             ("{prefix}", "default"),
             ("{hash}", &hash),
@@ -160,6 +161,12 @@ async fn strangers_are_turned_away() {
         match case.guard {
             Guard::Anyone => assert_ne!(anonymous.status, 403, "{name}"),
             Guard::SignedIn => assert_eq!(anonymous.status, 401, "{name}: {}", anonymous.text()),
+            Guard::NodeAdmin => {
+                assert_eq!(anonymous.status, 401, "{name}: {}", anonymous.text());
+                let person = case.ask(&node.client("alice"), "alice", "shut").await;
+                assert_eq!(person.status, 403, "{name}: {}", person.text());
+                case.ask(&node.client("nora"), "alice", "shut").await.expect(200);
+            }
             Guard::RepoRead | Guard::RepoPropose | Guard::RepoWrite | Guard::RepoAdmin => {
                 assert_eq!(anonymous.status, 401, "{name}: {}", anonymous.text());
                 assert_eq!(anonymous.header("x-error-code"), "RepoNotFound", "{name}");
@@ -199,7 +206,7 @@ async fn readers_cannot_write() {
             Guard::RepoPropose => {}
             Guard::RepoWrite => weak.extend(strong_token),
             Guard::RepoAdmin => weak.extend(strong_token.into_iter().chain([node.client("carol")])),
-            Guard::Anyone | Guard::SignedIn | Guard::RepoRead => continue,
+            Guard::Anyone | Guard::SignedIn | Guard::NodeAdmin | Guard::RepoRead => continue,
             Guard::XetRead | Guard::XetWrite | Guard::SignedUrl => continue,
         }
         let anonymous = case.ask(&node.anonymous(), "acme", "open").await;
@@ -346,7 +353,9 @@ fn every_guard_is_walked() {
     let cases = cases();
     assert!(cases.len() > 100, "the table has {} addresses", cases.len());
     assert!(cases.iter().any(Case::is_about_repo));
-    for guard in [Guard::XetRead, Guard::XetWrite, Guard::SignedUrl, Guard::SignedIn, Guard::RepoAdmin] {
+    for guard in
+        [Guard::XetRead, Guard::XetWrite, Guard::SignedUrl, Guard::SignedIn, Guard::NodeAdmin, Guard::RepoAdmin]
+    {
         assert!(cases.iter().any(|case| case.guard == guard), "{guard:?}");
     }
 }

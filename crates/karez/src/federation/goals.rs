@@ -16,9 +16,7 @@ pub async fn run(settings: &Settings, as_json: bool) -> anyhow::Result<ExitCode>
     let short = shortages(hub.catalog(), &table, hub.log_keys().origin()).await?;
     let cells: Vec<Vec<String>> = short
         .iter()
-        .map(|one| {
-            vec![one.repo.clone(), format!("{} of {}", one.copies, one.goal), show_bytes(one.file_bytes)]
-        })
+        .map(|one| vec![one.repo.clone(), format!("{} of {}", one.copies, one.goal), show_bytes(one.file_bytes)])
         .collect();
     let when_empty = "Everything that a rule names is held by as many nodes as it asks for.";
     print::table(as_json, &serde_json::to_value(&short)?, &["REPOSITORY", "COPIES", "BYTES"], &cells, when_empty);

@@ -2,7 +2,8 @@
 
 use std::process::ExitCode;
 
-use serde_json::{Value, json};
+use karez_federation::views::incident_json;
+use serde_json::Value;
 
 use super::cli::Incidents;
 use crate::config::Settings;
@@ -12,11 +13,7 @@ use crate::{node, print};
 pub async fn run(command: &Incidents, settings: &Settings, as_json: bool) -> anyhow::Result<ExitCode> {
     let hub = node::open_existing(settings).await?;
     let incidents = hub.catalog().incident_list(command.limit).await?;
-    let json = incidents.iter().map(|incident| {
-        json!({ "id": incident.id, "at": incident.at, "remote": incident.remote, "kind": incident.kind,
-                "what": incident.what })
-    });
-    let json = Value::Array(json.collect());
+    let json = Value::Array(incidents.iter().map(incident_json).collect());
     let cells: Vec<Vec<String>> = incidents
         .iter()
         .map(|incident| {

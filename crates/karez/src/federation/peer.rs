@@ -5,9 +5,9 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
-use karez_catalog::{Catalog, Feed, NewRemote, Remote, RemoteAdded, RemoteDeleted, RemoteKind, RemotePatch};
+use karez_catalog::{Catalog, NewRemote, Remote, RemoteAdded, RemoteDeleted, RemoteKind, RemotePatch};
 use karez_federation::peer::{Asked, Described, Polled, describe, log_key, wire_to};
-use karez_federation::{Federation, PeerSettings};
+use karez_federation::{Federation, PeerSettings, views};
 use karez_hub::Hub;
 use serde_json::{Value, json};
 
@@ -36,8 +36,8 @@ pub async fn run(command: Peer, settings: &Settings, as_json: bool) -> anyhow::R
 async fn add_peer(hub: &Arc<Hub>, settings: &Settings, add: &PeerAdd, as_json: bool) -> anyhow::Result<ExitCode> {
     let catalog = hub.catalog();
     let url = add.url.trim_end_matches('/');
-    let wire = wire_to(url, add.allow_private, &super::http_options(settings))
-        .map_err(|error| anyhow::anyhow!("{error}"))?;
+    let wire =
+        wire_to(url, add.allow_private, &super::http_options(settings)).map_err(|error| anyhow::anyhow!("{error}"))?;
     let described = describe(&wire).await.map_err(|error| {
         let hint = if add.allow_private { "" } else { ". If it is in a private network, add --allow-private" };
         anyhow::anyhow!("the node at {url} {error}{hint}")
@@ -152,7 +152,9 @@ fn confirm(add: &PeerAdd, name: &str, url: &str, fingerprint: &str, as_json: boo
         );
     }
     print!("The node at {url} calls itself {name}. Its fingerprint is\n\n    {fingerprint}\n\n");
-    print!("Ask its operator, by telephone for example, whether it is the same (karez log key, there). Is it? [yes/no] ");
+    print!(
+        "Ask its operator, by telephone for example, whether it is the same (karez log key, there). Is it? [yes/no] "
+    );
     std::io::stdout().flush()?;
     let mut answer = String::new();
     std::io::stdin().lock().read_line(&mut answer)?;
@@ -163,15 +165,15 @@ fn confirm(add: &PeerAdd, name: &str, url: &str, fingerprint: &str, as_json: boo
 }
 
 async fn list(catalog: &Catalog, as_json: bool) -> anyhow::Result<ExitCode> {
-    let peers = peers(catalog).await?;
-    let json = Value::Array(peers.iter().map(|(remote, feed)| view(remote, feed.as_ref())).collect());
+    let peers = views::peers(catalog).await?;
+    let json = Value::Array(peers.iter().map(|(remote, feed)| views::peer_json(remote, feed.as_ref())).collect());
     let cells: Vec<Vec<String>> = peers
         .iter()
         .map(|(remote, feed)| {
             let read = feed.as_ref().map_or(0, |feed| feed.tree.size).to_string();
             let asked = feed.as_ref().filter(|feed| feed.polled.0 > 0);
             let asked = asked.map_or("never".to_owned(), |feed| feed.polled.to_string().chars().take(16).collect());
-            vec![remote.name.clone(), remote.url.clone(), read, asked, state(remote, feed.as_ref())]
+            vec![remote.name.clone(), remote.url.clone(), read, asked, views::peer_state(remote, feed.as_ref())]
         })
         .collect();
     let when_empty = "There are no peers. To add one: karez peer add https://...";
@@ -179,37 +181,10 @@ async fn list(catalog: &Catalog, as_json: bool) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn peers(catalog: &Catalog) -> anyhow::Result<Vec<(Remote, Option<Feed>)>> {
-    let mut feeds: std::collections::HashMap<_, _> =
-        catalog.feed_list().await?.into_iter().map(|feed| (feed.remote, feed)).collect();
-    let remotes = catalog.remote_list().await?.into_iter().filter(|remote| remote.kind == RemoteKind::Peer);
-    Ok(remotes.map(|remote| { let feed = feeds.remove(&remote.id); (remote, feed) }).collect())
-}
-
-fn state(remote: &Remote, feed: Option<&Feed>) -> String {
-    match feed {
-        _ if PeerSettings::of(remote).is_removed() => "removed".to_owned(),
-        None => "new".to_owned(),
-        Some(Feed { trouble: Some(trouble), .. }) => trouble.clone(),
-        Some(_) => "fine".to_owned(),
-    }
-}
-
-fn view(remote: &Remote, feed: Option<&Feed>) -> Value {
-    let settings = PeerSettings::of(remote);
-    json!({
-        "name": remote.name, "url": remote.url, "line": remote.line, "own_name": settings.own_name,
-        "fingerprint": log_key(remote).ok().map(|key| key.fingerprint()), "urls": settings.urls,
-        "allow_private": settings.allow_private, "refused_owners": settings.refused_owners, "added": remote.added,
-        "entries": feed.map_or(0, |feed| feed.tree.size), "asked": feed.map(|feed| feed.polled),
-        "grew": feed.map(|feed| feed.changed), "state": state(remote, feed),
-    })
-}
-
 async fn show(catalog: &Catalog, name: &str, as_json: bool) -> anyhow::Result<ExitCode> {
     let remote = super::peer(catalog, name).await?;
     let feed = catalog.feed_get(remote.id).await?;
-    let json = view(&remote, feed.as_ref());
+    let json = views::peer_json(&remote, feed.as_ref());
     if as_json {
         print::lines(&format!("{json:#}"));
     } else {
@@ -246,12 +221,7 @@ async fn remove(hub: &Hub, name: &str, as_json: bool) -> anyhow::Result<ExitCode
     Ok(ExitCode::SUCCESS)
 }
 
-async fn check(
-    hub: &Arc<Hub>,
-    settings: &Settings,
-    name: Option<&str>,
-    as_json: bool,
-) -> anyhow::Result<ExitCode> {
+async fn check(hub: &Arc<Hub>, settings: &Settings, name: Option<&str>, as_json: bool) -> anyhow::Result<ExitCode> {
     if let Some(name) = name {
         super::peer(hub.catalog(), name).await?;
     }

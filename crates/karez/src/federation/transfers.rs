@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use karez_catalog::{TransferRow, TransferState};
 use karez_federation::policy::units::{show_bytes, show_rate};
+use karez_federation::views::{transfer_json, transfer_until};
 use karez_types::Timestamp;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::cli::Transfers;
 use crate::config::Settings;
@@ -21,7 +22,7 @@ pub async fn run(command: &Transfers, settings: &Settings, as_json: bool) -> any
     loop {
         let rows = hub.catalog().transfer_list(command.limit).await?;
         let now = hub.clock().now();
-        let json = Value::Array(rows.iter().map(|row| row_json(row, now)).collect());
+        let json = Value::Array(rows.iter().map(|row| transfer_json(row, now)).collect());
         let cells: Vec<Vec<String>> = rows.iter().map(|row| row_cells(row, now)).collect();
         let heading = ["FILE", "FROM", "STATE", "DONE", "RATE", "LEFT", "AT THIS RATE UNTIL"];
         if command.watch && !as_json {
@@ -39,26 +40,6 @@ pub async fn run(command: &Transfers, settings: &Settings, as_json: bool) -> any
     }
     hub.catalog().close().await;
     Ok(ExitCode::SUCCESS)
-}
-
-/// Seconds until everything is here at the present rate.
-fn secs_left(row: &TransferRow) -> Option<u64> {
-    let left = row.wire_bytes.saturating_sub(row.done_bytes);
-    let runs = row.state == TransferState::Running && row.rate_bytes_per_sec > 0;
-    runs.then(|| left.div_ceil(row.rate_bytes_per_sec))
-}
-
-fn until(row: &TransferRow, now: Timestamp) -> Option<Timestamp> {
-    secs_left(row).map(|secs| now.plus_secs(i64::try_from(secs).unwrap_or(i64::MAX)))
-}
-
-fn row_json(row: &TransferRow, now: Timestamp) -> Value {
-    json!({
-        "sha256": row.sha256, "repo": row.repo, "path": row.path, "remote": row.remote, "state": row.state.as_str(),
-        "file_bytes": row.file_bytes, "wire_bytes": row.wire_bytes, "done_bytes": row.done_bytes,
-        "rate_bytes_per_sec": row.rate_bytes_per_sec, "remaining_secs": secs_left(row), "until": until(row, now),
-        "started": row.started, "updated": row.updated, "trouble": row.trouble,
-    })
 }
 
 fn row_cells(row: &TransferRow, now: Timestamp) -> Vec<String> {
@@ -80,7 +61,7 @@ fn row_cells(row: &TransferRow, now: Timestamp) -> Vec<String> {
         done,
         if runs { show_rate(row.rate_bytes_per_sec) } else { dash() },
         if runs { show_bytes(row.wire_bytes.saturating_sub(row.done_bytes)) } else { dash() },
-        until(row, now).map_or_else(dash, |moment| moment.to_string().chars().take(16).collect()),
+        transfer_until(row, now).map_or_else(dash, |moment| moment.to_string().chars().take(16).collect()),
     ]
 }
 
@@ -111,7 +92,7 @@ mod tests {
         let expected = ["amina/base/model.safetensors", "dushanbe", "running", "25 % of 1 GB", "2 Mbit/s", "750 MB"];
         assert_eq!(cells[..6], expected);
         assert_eq!(cells[6], "2026-11-01T00:50");
-        assert_eq!(row_json(&row, now)["remaining_secs"], 3000);
+        assert_eq!(transfer_json(&row, now)["remaining_secs"], 3000);
         let waiting = TransferRow { state: TransferState::Waiting, trouble: Some("closed until 22:00".into()), ..row };
         assert_eq!(row_cells(&waiting, now)[2], "waiting: closed until 22:00");
         assert_eq!(row_cells(&waiting, now)[6], "-");
