@@ -69,6 +69,9 @@ pub enum Command {
     Repo(Repo),
     /// Check everything that is stored. Changes nothing.
     Fsck(Fsck),
+    /// The log of this node: what it published, for anyone to verify.
+    #[command(subcommand)]
+    Log(crate::log::cli::Log),
     /// Peers: nodes that this one exchanges with.
     #[command(subcommand)]
     Peer(federation::Peer),

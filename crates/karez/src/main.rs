@@ -14,6 +14,7 @@ mod config;
 mod data_folder;
 mod federation;
 mod fsck;
+mod log;
 mod node;
 mod print;
 mod serve;
@@ -74,6 +75,7 @@ async fn command(cli: Cli, settings: Settings) -> anyhow::Result<ExitCode> {
         Command::Token(command) => admin::token::run(command, &settings, cli.json).await,
         Command::Repo(command) => admin::repo::run(command, &settings, cli.json).await,
         Command::Fsck(command) => fsck::run(&command, &settings, cli.json).await,
+        Command::Log(command) => log::run(command, &settings, cli.json).await,
         Command::Peer(command) => federation::peer::run(command, &settings, cli.json).await,
         Command::Goals => federation::goals::run(&settings, cli.json).await,
         Command::Names(command) => federation::names::run(command, &settings, cli.json).await,

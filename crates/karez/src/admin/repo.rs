@@ -62,7 +62,7 @@ pub async fn run(command: Repo, settings: &Settings, as_json: bool) -> anyhow::R
 }
 
 /// Reads `owner/name` as a model, `datasets/owner/name` as a dataset, and so on.
-fn address(text: &str) -> anyhow::Result<RepoAddress> {
+pub fn address(text: &str) -> anyhow::Result<RepoAddress> {
     let of_kind = |kind: &&RepoKind| {
         let (prefix, plural) = (kind.url_prefix(), kind.plural());
         !prefix.is_empty() && text.starts_with(prefix)

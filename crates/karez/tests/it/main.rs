@@ -3,6 +3,7 @@
 mod admin;
 mod config;
 mod fsck;
+mod log;
 mod program;
 mod serve;
 mod stop;

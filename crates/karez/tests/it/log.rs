@@ -1,0 +1,98 @@
+//! `karez log`: a proof that leaves the node, and a node that was put back to an old backup.
+
+use std::fs;
+use std::path::Path;
+
+use crate::program::{Serving, fail, succeed};
+
+fn word_after(text: &str, mark: &str) -> String {
+    text.split(mark).nth(1).unwrap().split(['"', '\n', ' ', ',']).next().unwrap().to_owned()
+}
+
+/// Waits until the node has signed so many entries; the chore does so every second.
+fn wait_for_signed(node: &Serving, entries: u64) -> String {
+    loop {
+        let answer = node.request("GET", "/log/checkpoint", None, "");
+        if answer.contains(&format!("\n{entries}\n")) {
+            return answer;
+        }
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn a_proof_is_checked_where_there_is_no_node() {
+    let (home, away) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let node = Serving::start(home.path(), &[]);
+    succeed(home.path(), &["repo", "create", "admin/river"]);
+    let said = node.commit("admin/river", "README.md", b"---\nlicense: mit\n---\n");
+    assert!(said.starts_with("HTTP/1.1 200"), "{said}");
+    wait_for_signed(&node, 2);
+
+    let key = word_after(&succeed(home.path(), &["log", "key", "--json"]), "\"log_key\": \"");
+    assert!(succeed(home.path(), &["log", "key"]).contains(&key));
+    let said = succeed(home.path(), &["log", "prove", "admin/river@main", "-o", "p.tlog-proof"]);
+    assert!(said.contains("is entry 1 of the log") && said.contains(&key), "{said}");
+    assert!(succeed(home.path(), &["log", "prove", "admin/river"]).starts_with("c2sp.org/tlog-proof@v1\n"));
+    assert!(fail(home.path(), &["log", "prove", "admin/none"]).contains("not found"));
+    let verified = succeed(home.path(), &["log", "verify"]);
+    assert!(verified.contains("Derived 2 entries") && verified.contains("Everything is in order."), "{verified}");
+    let shown = succeed(home.path(), &["log", "show"]);
+    assert!(shown.contains("2 entries, 2 of them signed") && shown.contains("admin/river: main is"), "{shown}");
+    let json = succeed(home.path(), &["log", "show", "--json", "--limit", "1"]);
+    assert!(json.contains("\"lic\": \"mit\"") && !json.contains("publish"), "{json}");
+
+    fs::copy(home.path().join("p.tlog-proof"), away.path().join("p.tlog-proof")).unwrap();
+    let check = ["log", "verify", "p.tlog-proof", "--key", &key];
+    let said = succeed(away.path(), &check);
+    assert!(said.contains("The proof holds: entry 1 of 2") && said.contains("admin/river: main is"), "{said}");
+    assert!(succeed(away.path(), &[&check[..], &["--json"]].concat()).contains("\"valid\": true"));
+    fs::write(away.path().join("policy"), format!("log {key}\nquorum none\n")).unwrap();
+    assert!(succeed(away.path(), &["log", "verify", "p.tlog-proof", "--policy", "policy"]).contains("holds"));
+    // Nobody to trust; another key; a changed proof; something else.
+    assert!(fail(away.path(), &["log", "verify", "p.tlog-proof"]).contains("--key"));
+    let proof = fs::read_to_string(away.path().join("p.tlog-proof")).unwrap();
+    fs::write(away.path().join("p.tlog-proof"), proof.replace("index 1", "index 0")).unwrap();
+    assert!(fail(away.path(), &check).contains("does not lead"));
+    fs::write(away.path().join("p.tlog-proof"), "nonsense").unwrap();
+    assert!(fail(away.path(), &check).contains("neither a proof"));
+    assert_eq!(fs::read_dir(away.path()).unwrap().count(), 2, "checking leaves nothing behind");
+}
+
+#[test]
+fn a_node_on_an_old_backup_serves_and_does_not_sign() {
+    let home = tempfile::tempdir().unwrap();
+    let data = home.path().join("karez-data");
+    let node = Serving::start(home.path(), &[]);
+    succeed(home.path(), &["repo", "create", "admin/one"]);
+    let old_note = wait_for_signed(&node, 1);
+    node.terminate();
+    node.wait();
+    let database = |name: &str| data.join(name);
+    fs::copy(database("catalog.sqlite"), home.path().join("backup")).unwrap();
+
+    let node = Serving::start(home.path(), &[]);
+    succeed(home.path(), &["repo", "create", "admin/two"]);
+    wait_for_signed(&node, 2);
+    node.terminate();
+    node.wait();
+    restore(&data, &home.path().join("backup"));
+
+    let node = Serving::start(home.path(), &[]);
+    for name in ["admin/other", "admin/more", "admin/most"] {
+        succeed(home.path(), &["repo", "create", name]);
+    }
+    // It works as before, and says the old checkpoint; the entries wait.
+    assert!(node.request("GET", "/api/models/admin/one", None, "").starts_with("HTTP/1.1 200"));
+    let shown = succeed(home.path(), &["log", "show", "--json"]);
+    assert!(shown.contains("\"entries\": 4") && shown.contains("\"signed\": 1"), "{shown}");
+    let note = |answer: &str| answer.split("\r\n\r\n").nth(1).unwrap().to_owned();
+    assert_eq!(note(&node.request("GET", "/log/checkpoint", None, "")), note(&old_note));
+}
+
+fn restore(data: &Path, backup: &Path) {
+    fs::copy(backup, data.join("catalog.sqlite")).unwrap();
+    for side in ["catalog.sqlite-wal", "catalog.sqlite-shm"] {
+        let _ = fs::remove_file(data.join(side));
+    }
+}
