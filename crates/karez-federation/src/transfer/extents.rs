@@ -125,6 +125,11 @@ impl Extents {
         self.ranges.range(..=from).next_back().map_or(from, |(_, &end)| end.max(from))
     }
 
+    /// Returns the first range.
+    pub fn first(&self) -> Option<ByteRange> {
+        self.ranges.first_key_value().map(|(&start, &end)| ByteRange { start, end })
+    }
+
     /// Returns all ranges, in order.
     pub fn iter(&self) -> impl Iterator<Item = ByteRange> + '_ {
         self.ranges.iter().map(|(&start, &end)| ByteRange { start, end })

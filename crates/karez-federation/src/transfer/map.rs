@@ -1,33 +1,13 @@
 //! Which chunks make up a file, as a remote says: checked against the bytes, and at last by the sha256.
 
+use std::fs::File;
 use std::io;
 use std::ops::Range;
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
-use karez_types::{ChunkHash, FileHash, XorbHash};
-
-/// One chunk of a file, as a map says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ChunkInfo {
-    /// Hash of the raw bytes.
-    pub hash: ChunkHash,
-    /// Length of its frame in the xorb, with the header.
-    pub frame_bytes: u32,
-    /// Length of the raw bytes.
-    pub raw_bytes: u32,
-}
-
-/// A run of chunks of one xorb, part of a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct MapTerm {
-    /// The remote's xorb.
-    pub xorb: XorbHash,
-    /// First chunk.
-    pub chunk_start: u32,
-    /// One past the last chunk.
-    pub chunk_end: u32,
-    /// Where the frame of the first chunk begins in the xorb.
-    pub byte_start: u32,
-}
+use karez_formats::file_map::{FileMap, FileMapReader, MapChunk, MapTerm};
+use karez_types::FileHash;
 
 /// A file map: terms, and the chunks that they cover, in file order. A map of a large file is on disk:
 /// terms are in memory, chunks are read in parts.
@@ -42,11 +22,71 @@ pub trait ChunkMap: Send + Sync {
     ///
     /// # Errors
     /// When the map cannot be read, or has fewer chunks.
-    fn chunks(&self, range: Range<u64>) -> io::Result<Vec<ChunkInfo>>;
+    fn chunks(&self, range: Range<u64>) -> io::Result<Vec<MapChunk>>;
+}
+
+impl ChunkMap for FileMap {
+    fn file_hash(&self) -> FileHash {
+        self.hash
+    }
+
+    fn terms(&self) -> &[MapTerm] {
+        &self.terms
+    }
+
+    fn chunks(&self, range: Range<u64>) -> io::Result<Vec<MapChunk>> {
+        let place = |number| usize::try_from(number).unwrap_or(usize::MAX);
+        let chunks = self.chunks.get(place(range.start)..place(range.end));
+        chunks.map(<[MapChunk]>::to_vec).ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
+    }
+}
+
+/// A map in a file, which was verified when it came: terms are in memory, chunks are read page by page.
+pub struct MapOnDisk {
+    hash: FileHash,
+    terms: Vec<MapTerm>,
+    reader: Mutex<FileMapReader<File>>,
+}
+
+impl MapOnDisk {
+    /// Opens a map.
+    ///
+    /// # Errors
+    /// When it cannot be read, or is not a map any more.
+    pub fn open(path: &Path) -> io::Result<MapOnDisk> {
+        let mut reader = FileMapReader::open(File::open(path)?).map_err(io::Error::other)?;
+        let head = *reader.head();
+        let mut terms = Vec::new();
+        for number in 0..head.term_count {
+            terms.push(reader.term(number).map_err(io::Error::other)?.ok_or(io::ErrorKind::UnexpectedEof)?);
+        }
+        Ok(MapOnDisk { hash: head.hash, terms, reader: Mutex::new(reader) })
+    }
+}
+
+impl ChunkMap for MapOnDisk {
+    fn file_hash(&self) -> FileHash {
+        self.hash
+    }
+
+    fn terms(&self) -> &[MapTerm] {
+        &self.terms
+    }
+
+    fn chunks(&self, range: Range<u64>) -> io::Result<Vec<MapChunk>> {
+        let mut reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut chunk = |number| {
+            let found = reader.chunk(number).map_err(io::Error::other)?;
+            found.ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
+        };
+        range.map(&mut chunk).collect()
+    }
 }
 
 #[cfg(test)]
 pub(super) mod tests {
+    use karez_types::{ChunkHash, XorbHash};
+
     use super::*;
 
     /// Chunks of 10 raw bytes in frames of 18.
@@ -76,11 +116,11 @@ pub(super) mod tests {
             &self.terms
         }
 
-        fn chunks(&self, range: Range<u64>) -> io::Result<Vec<ChunkInfo>> {
+        fn chunks(&self, range: Range<u64>) -> io::Result<Vec<MapChunk>> {
             if range.end > self.chunk_count {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
-            Ok(range.map(|n| ChunkInfo { hash: ChunkHash([n as u8; 32]), frame_bytes: 18, raw_bytes: 10 }).collect())
+            Ok(range.map(|n| MapChunk { hash: ChunkHash([n as u8; 32]), frame_bytes: 18, raw_bytes: 10 }).collect())
         }
     }
 }

@@ -34,6 +34,11 @@ pub trait Source: Send + Sync {
     /// What a byte from here costs now.
     fn cost(&self) -> CostClass;
 
+    /// The line that its bytes come over; connections and rates are bounded for each line.
+    fn line(&self) -> &str {
+        ""
+    }
+
     /// The encodings that this source can send; today [`STORED`](super::STORED).
     fn encodings(&self) -> &[&'static str];
 

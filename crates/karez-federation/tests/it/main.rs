@@ -6,6 +6,18 @@ mod http;
 mod liar;
 mod pull;
 mod sources;
+//! Transfers from sources in memory that follow a script of faults, in time that costs none.
+
+mod disk_full;
+mod faults;
+mod hub;
+mod liars;
+mod restarts;
+mod sample;
+mod sink;
+mod source;
+mod streams;
+mod world;
 
 /// A file that nobody names here would never run.
 #[test]

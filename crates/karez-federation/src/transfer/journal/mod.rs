@@ -311,7 +311,7 @@ impl Journal {
         }
     }
 
-    fn forget_verified(&self) -> io::Result<()> {
+    pub(super) fn forget_verified(&self) -> io::Result<()> {
         let mut state = self.lock();
         state.verified = Extents::new();
         state.rewrite(self)
@@ -345,6 +345,7 @@ impl Journal {
         self.lock().have.contains(range)
     }
 
+    #[cfg(test)]
     pub(super) fn have_bytes(&self) -> u64 {
         self.lock().have.byte_count()
     }

@@ -160,6 +160,8 @@ pub struct Schedule {
     wanted: BTreeMap<u64, ByteRange>,
     /// Ranges that one source has to give alone: start to end.
     whole: BTreeMap<u64, u64>,
+    /// The one source that may give bytes, to find out whether it lies.
+    only: Option<SourceId>,
     next_span: u64,
     repeated_bytes: u64,
 }
@@ -179,6 +181,7 @@ impl Schedule {
             sources: BTreeMap::new(),
             wanted: BTreeMap::new(),
             whole: BTreeMap::new(),
+            only: None,
             next_span: 0,
             repeated_bytes: 0,
         }
@@ -194,11 +197,13 @@ impl Schedule {
     pub fn source_remove(&mut self, source: SourceId) {
         self.drop_flights(source);
         self.sources.remove(&source);
+        self.only = self.only.filter(|only| *only != source);
     }
 
     /// Bans a source: it gave wrong bytes. Returns whether it was not banned before.
     pub fn ban(&mut self, source: SourceId) -> bool {
         self.drop_flights(source);
+        self.only = self.only.filter(|only| *only != source);
         let state = self.sources.get_mut(&source);
         state.is_some_and(|state| std::mem::replace(&mut state.standing, Standing::Banned) != Standing::Banned)
     }
@@ -222,6 +227,35 @@ impl Schedule {
                 && (self.missing.is_empty() || self.missing.iter().any(|part| !state.lacks.contains(part)))
         };
         self.is_finished() || !self.flights.is_empty() || self.sources.values().any(able)
+    }
+
+    /// Lets only this source give bytes, or every one again.
+    pub fn only(&mut self, source: Option<SourceId>) {
+        self.only = source;
+    }
+
+    /// Takes note of bytes that are here, however they came.
+    pub fn have(&mut self, range: ByteRange) {
+        let needed: Vec<ByteRange> = self.needed.within(range).collect();
+        self.got.extend(needed);
+        self.missing.remove(range);
+    }
+
+    /// Returns what was received.
+    pub fn got(&self) -> &Extents {
+        &self.got
+    }
+
+    /// A source is held back on our own account until then: its silence says nothing.
+    pub fn hold(&mut self, source: SourceId, until_ms: u64) {
+        if let Some(state) = self.sources.get_mut(&source) {
+            state.last_sign_ms = state.last_sign_ms.max(until_ms);
+            state.drip_since_ms = state.drip_since_ms.max(until_ms);
+            state.drip_bytes = 0;
+            state.goodput.not_full();
+        }
+        let own = self.flights.values_mut().filter(|flight| flight.span.source == source);
+        own.for_each(|flight| flight.last_byte_ms = flight.last_byte_ms.max(until_ms));
     }
 
     /// Says that a reader waits for these wire bytes; replaces what it waited for before.
@@ -275,7 +309,8 @@ impl Schedule {
     /// Returns the next span for a source, or nothing: it is busy enough, or should not be asked now.
     pub fn next(&mut self, source: SourceId, now_ms: u64) -> Option<Span> {
         let state = self.sources.get(&source)?;
-        if !state.may_be_asked(now_ms) || !self.has_free_connection(source, now_ms) {
+        let is_excluded = self.only.is_some_and(|only| only != source);
+        if is_excluded || !state.may_be_asked(now_ms) || !self.has_free_connection(source, now_ms) {
             return None;
         }
         let (range, is_whole, is_repeat) = match self.choose(source, now_ms) {
@@ -299,6 +334,10 @@ impl Schedule {
         Some(span)
     }
 
+    fn may_take(&self, id: SourceId, state: &SourceState, now_ms: u64) -> bool {
+        state.may_be_asked(now_ms) && self.only.is_none_or(|only| only == id)
+    }
+
     /// A connection that is about to end does not count: the next request travels while it does. But twice
     /// the number is the bound.
     fn has_free_connection(&self, source: SourceId, now_ms: u64) -> bool {
@@ -314,8 +353,12 @@ impl Schedule {
     /// Chooses missing bytes for a source.
     fn choose(&self, source: SourceId, now_ms: u64) -> Option<(ByteRange, bool)> {
         let state = self.sources.get(&source)?;
-        let cheaper: Vec<&SourceState> =
-            self.sources.values().filter(|other| other.cost < state.cost && other.may_be_asked(now_ms)).collect();
+        let cheaper: Vec<&SourceState> = self
+            .sources
+            .iter()
+            .filter(|(id, other)| other.cost < state.cost && self.may_take(**id, other, now_ms))
+            .map(|(_, other)| other)
+            .collect();
         if cheaper.iter().any(|other| other.lacks.is_empty()) {
             return None;
         }
@@ -367,7 +410,7 @@ impl Schedule {
         let Some(own_ms) = self.finish_ms(source, state, bytes, now_ms) else { return true };
         let (mut is_best, mut others_rate, mut others_bytes) = (true, 0.0, waiting_bytes);
         for (id, other) in &self.sources {
-            let is_equal = *id != source && other.cost == state.cost && other.may_be_asked(now_ms);
+            let is_equal = *id != source && other.cost == state.cost && self.may_take(*id, other, now_ms);
             if !is_equal || other.lacks.contains(ByteRange { start: at, end: at + 1 }) {
                 continue;
             }

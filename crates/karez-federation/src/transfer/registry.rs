@@ -1,0 +1,140 @@
+//! All transfers of a process: one for each file.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use karez_types::{Clock, Entropy, Sha256};
+use tokio::task::JoinHandle;
+
+use super::handle::Transfer;
+use super::journal::Boot;
+use super::lines::{LineUses, Lines};
+use super::schedule::ScheduleParams;
+use super::sink::Sink;
+use super::{FileWanted, Notices, Planner, Priority, Progress};
+
+/// What transfers are made with.
+pub struct TransfersParts {
+    /// Where the journals are; on a file system with room for what is on its way.
+    pub folder: PathBuf,
+    /// Where files go: a [`HubSink`](super::HubSink).
+    pub sink: Arc<dyn Sink>,
+    /// Where progress and incidents go.
+    pub notices: Arc<dyn Notices>,
+    /// Rules of the lines.
+    pub lines: Arc<dyn Lines>,
+    /// Where the present comes from.
+    pub clock: Arc<dyn Clock>,
+    /// Where randomness comes from.
+    pub entropy: Arc<dyn Entropy>,
+    /// Bounds of each schedule.
+    pub params: ScheduleParams,
+}
+
+/// What every transfer of a process shares.
+pub(super) struct Services {
+    pub(super) folder: PathBuf,
+    pub(super) sink: Arc<dyn Sink>,
+    pub(super) notices: Arc<dyn Notices>,
+    pub(super) lines: Arc<dyn Lines>,
+    pub(super) uses: LineUses,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) entropy: Arc<dyn Entropy>,
+    pub(super) params: ScheduleParams,
+    pub(super) boot: Boot,
+}
+
+type Running = HashMap<Sha256, (Arc<Transfer>, JoinHandle<()>)>;
+
+/// The transfers of a process. Dropping it stops them where they are; they go on from there when they are
+/// started again.
+pub struct Transfers {
+    services: Arc<Services>,
+    running: Arc<Mutex<Running>>,
+    next: AtomicU64,
+}
+
+impl Transfers {
+    /// Returns a registry without transfers.
+    pub fn new(parts: TransfersParts) -> Transfers {
+        let services = Services {
+            folder: parts.folder,
+            sink: parts.sink,
+            notices: parts.notices,
+            lines: parts.lines,
+            uses: LineUses::default(),
+            clock: parts.clock,
+            entropy: parts.entropy,
+            params: parts.params,
+            boot: Boot::current(),
+        };
+        Transfers { services: Arc::new(services), running: Arc::default(), next: AtomicU64::new(0) }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Running> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Starts a transfer, or joins the one of this file that is running: then its priority is raised, and
+    /// the planner is asked when the first one fails. A caller that joined for another repository attaches
+    /// the file to that when it is done. Needs a tokio runtime.
+    pub fn start(&self, wanted: FileWanted, planner: Arc<dyn Planner>, priority: Priority) -> Arc<Transfer> {
+        let mut running = self.lock();
+        if let Some((transfer, _)) = running.get(&wanted.sha256) {
+            transfer.add_planner(planner);
+            transfer.raise(priority);
+            return transfer.clone();
+        }
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let sha256 = wanted.sha256;
+        let transfer = Arc::new(Transfer::new(number, wanted, planner, priority, self.services.clone()));
+        let (at_work, registry) = (transfer.clone(), Arc::downgrade(&self.running));
+        let task = tokio::spawn(async move {
+            super::run::run(&at_work).await;
+            if let Some(registry) = registry.upgrade() {
+                registry.lock().unwrap_or_else(PoisonError::into_inner).remove(&sha256);
+            }
+        });
+        running.insert(sha256, (transfer.clone(), task));
+        transfer
+    }
+
+    /// Returns the running transfer of a file.
+    pub fn find(&self, sha256: Sha256) -> Option<Arc<Transfer>> {
+        self.lock().get(&sha256).map(|(transfer, _)| transfer.clone())
+    }
+
+    /// Returns how far each running transfer is.
+    pub fn list(&self) -> Vec<Progress> {
+        let transfers: Vec<Arc<Transfer>> = self.lock().values().map(|(transfer, _)| transfer.clone()).collect();
+        transfers.iter().map(|transfer| transfer.progress()).collect()
+    }
+
+    /// Stops the transfer of a file where it is. Its journal stays.
+    pub async fn stop_one(&self, sha256: Sha256) {
+        let stopped = self.lock().remove(&sha256);
+        if let Some((_, task)) = stopped {
+            task.abort();
+            // An aborted task has nothing to say.
+            let _ = task.await;
+        }
+    }
+
+    /// Stops all transfers where they are, and waits until they have let go of their journals.
+    pub async fn stop(&self) {
+        let stopped: Vec<Sha256> = self.lock().keys().copied().collect();
+        for sha256 in stopped {
+            self.stop_one(sha256).await;
+        }
+    }
+}
+
+impl Drop for Transfers {
+    fn drop(&mut self) {
+        for (_, task) in self.lock().values() {
+            task.abort();
+        }
+    }
+}
