@@ -1,6 +1,5 @@
 """Karez at both ends of a line: origins in good places, and a node in the poor place that pulls from them."""
 
-import json
 import shutil
 import subprocess
 import sys
@@ -139,7 +138,7 @@ def follow(node: Node, origin: str, name: str, keep: str) -> None:
 
 def is_held(node: Node, repo: str, files: list[str]) -> bool:
     """Whether the node has every one of these files whole; asked of the program, since a request would fetch them."""
-    transfers = json.loads(node.run("transfers", "--json"))
+    transfers = node.json("transfers")
     done = {one["path"] for one in transfers if one.get("state") == "done"}
     return done >= set(files)
 

@@ -1,5 +1,6 @@
 """A real node for the tests: one `karez serve` process with its own folder and port, and the commands that administer it."""
 
+import json
 import os
 import re
 import shutil
@@ -121,13 +122,21 @@ class Node:
         path = self.folder / "log"
         return "\n".join(path.read_text(errors="replace").splitlines()[-60:]) if path.exists() else ""
 
-    def run(self, *arguments: str, accept: tuple[int, ...] = (0,)) -> str:
-        """Runs an administrative command against the node's folder and returns what it printed."""
+    def run(self, *arguments: str, accept: tuple[int, ...] = (0,), said: str = "") -> str:
+        """Runs an administrative command against the node's folder, says something to it, and returns what it printed."""
         done = subprocess.run(
-            [*self.prefix, program(), *arguments], cwd=self.folder, env=self.environment(), capture_output=True, text=True, stdin=subprocess.DEVNULL
+            [*self.prefix, program(), *arguments], cwd=self.folder, env=self.environment(), capture_output=True, text=True, input=said
         )
         assert done.returncode in accept, f"karez {' '.join(arguments)} ended with {done.returncode}:\n{done.stdout}{done.stderr}"
         return done.stdout + done.stderr
+
+    def json(self, *arguments: str) -> object:
+        """Runs a command with `--json` and returns what it printed; warnings on standard error are not part of it."""
+        done = subprocess.run(
+            [*self.prefix, program(), *arguments, "--json"], cwd=self.folder, env=self.environment(), capture_output=True, text=True, stdin=subprocess.DEVNULL
+        )
+        assert done.returncode == 0, f"karez {' '.join(arguments)} ended with {done.returncode}:\n{done.stdout}{done.stderr}"
+        return json.loads(done.stdout)
 
     def user(self, name: str, role: str = "write") -> str:
         """Makes a user and returns a token for it."""
