@@ -2,16 +2,14 @@
 
 use std::fs::File;
 use std::io::{self, BufReader};
-use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
 
 use futures::{StreamExt, TryStreamExt};
 use http::StatusCode;
 use karez_formats::file_map::{
     FileMapError, FileMapHead, FileMapLimits, FileMapReadError, FileMapReader, FileMapVerifier,
 };
-use karez_types::{ByteRange, FileHash, Sha256};
+use karez_types::{ByteRange, Sha256};
 use tokio::fs::OpenOptions;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use url::Url;
@@ -19,7 +17,7 @@ use url::Url;
 use super::Remote;
 use super::fetch::{exactly, ranged};
 use crate::net::HttpRequest;
-use crate::transfer::{ChunkInfo, ChunkMap, MapTerm, SourceError};
+use crate::transfer::{MapOnDisk, SourceError};
 
 /// The chunks of a file are larger than this on average, or its map is refused: such a map is 4 % of the file.
 /// Honest chunks have 64 KiB.
@@ -29,66 +27,10 @@ const CHUNKS_FREE: u64 = 1 << 10;
 /// Bytes of a kept part that are read at a time.
 const READ_BYTES: usize = 256 << 10;
 
-/// A map that is on disk and was verified. Its terms are in memory, its chunks are read in pages.
-pub struct MapOnDisk {
-    head: FileMapHead,
-    terms: Vec<MapTerm>,
-    reader: Mutex<FileMapReader<BufReader<File>>>,
-}
-
-impl MapOnDisk {
-    /// Opens a map that was verified when it came. Reads its terms.
-    ///
-    /// # Errors
-    /// When it cannot be read, or is not whole any more.
-    pub fn open(path: &Path) -> Result<MapOnDisk, FileMapReadError> {
-        let mut reader = FileMapReader::open(BufReader::new(File::open(path)?))?;
-        let head = *reader.head();
-        let mut terms = Vec::new();
-        for number in 0..head.term_count {
-            let term = reader.term(number)?.ok_or(FileMapError::Truncated { at: 0 })?;
-            let karez_formats::file_map::MapTerm { xorb, chunk_start, chunk_end, byte_start } = term;
-            terms.push(MapTerm { xorb, chunk_start, chunk_end, byte_start });
-        }
-        Ok(MapOnDisk { head, terms, reader: Mutex::new(reader) })
-    }
-
-    /// Opens a map and reads all of it to see that it is still what it was.
-    fn open_verified(path: &Path, limits: FileMapLimits) -> Result<MapOnDisk, FileMapReadError> {
-        FileMapReader::open(BufReader::with_capacity(READ_BYTES, File::open(path)?))?.verify(limits)?;
-        MapOnDisk::open(path)
-    }
-
-    /// Returns what the map begins with.
-    pub fn head(&self) -> &FileMapHead {
-        &self.head
-    }
-}
-
-impl ChunkMap for MapOnDisk {
-    fn file_hash(&self) -> FileHash {
-        self.head.hash
-    }
-
-    fn terms(&self) -> &[MapTerm] {
-        &self.terms
-    }
-
-    fn chunks(&self, range: Range<u64>) -> io::Result<Vec<ChunkInfo>> {
-        if range.end > self.head.chunk_count {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        let mut reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
-        let chunk = |number| match reader.chunk(number) {
-            Ok(Some(chunk)) => {
-                Ok(ChunkInfo { hash: chunk.hash, frame_bytes: chunk.frame_bytes, raw_bytes: chunk.raw_bytes })
-            }
-            Ok(None) => Err(io::ErrorKind::UnexpectedEof.into()),
-            Err(FileMapReadError::Io(error)) => Err(error),
-            Err(FileMapReadError::Map(error)) => Err(io::Error::new(io::ErrorKind::InvalidData, error)),
-        };
-        range.map(chunk).collect()
-    }
+/// Opens a map and reads all of it to see that it is still what it was.
+fn open_verified(path: &Path, limits: FileMapLimits) -> Result<MapOnDisk, FileMapReadError> {
+    FileMapReader::open(BufReader::with_capacity(READ_BYTES, File::open(path)?))?.verify(limits)?;
+    Ok(MapOnDisk::open(path)?)
 }
 
 /// A map that is wanted.
@@ -133,8 +75,8 @@ impl MapWanted {
         if !tokio::fs::try_exists(&path).await.unwrap_or(false) {
             return None;
         }
-        let opened = tokio::task::spawn_blocking(move || MapOnDisk::open_verified(&path, limits)).await.ok()?;
-        opened.ok().filter(|map| map.head.sha256 == self.sha256 && map.head.file_bytes == self.file_bytes)
+        let opened = tokio::task::spawn_blocking(move || open_verified(&path, limits)).await.ok()?;
+        opened.ok().filter(|map| map.head().sha256 == self.sha256 && map.head().file_bytes == self.file_bytes)
     }
 
     async fn download(&self, remote: &Remote) -> Result<MapOnDisk, SourceError> {

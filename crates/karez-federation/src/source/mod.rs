@@ -37,7 +37,6 @@ mod xet;
 mod xet_answer;
 
 pub use git::{Fetched, GitLimits, GitRemote, GitRemoteError, HistoryHere};
-pub use map_file::MapOnDisk;
 pub use peer::PeerSource;
 pub use plain::PlainSource;
 pub use planner::RemotePlanner;

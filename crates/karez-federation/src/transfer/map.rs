@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
-use karez_formats::file_map::{FileMap, FileMapReader, MapChunk, MapTerm};
+use karez_formats::file_map::{FileMap, FileMapHead, FileMapReader, MapChunk, MapTerm};
 use karez_types::FileHash;
 
 /// A file map: terms, and the chunks that they cover, in file order. A map of a large file is on disk:
@@ -43,7 +43,7 @@ impl ChunkMap for FileMap {
 
 /// A map in a file, which was verified when it came: terms are in memory, chunks are read page by page.
 pub struct MapOnDisk {
-    hash: FileHash,
+    head: FileMapHead,
     terms: Vec<MapTerm>,
     reader: Mutex<FileMapReader<File>>,
 }
@@ -60,13 +60,18 @@ impl MapOnDisk {
         for number in 0..head.term_count {
             terms.push(reader.term(number).map_err(io::Error::other)?.ok_or(io::ErrorKind::UnexpectedEof)?);
         }
-        Ok(MapOnDisk { hash: head.hash, terms, reader: Mutex::new(reader) })
+        Ok(MapOnDisk { head, terms, reader: Mutex::new(reader) })
+    }
+
+    /// Returns what the map begins with.
+    pub fn head(&self) -> &FileMapHead {
+        &self.head
     }
 }
 
 impl ChunkMap for MapOnDisk {
     fn file_hash(&self) -> FileHash {
-        self.hash
+        self.head.hash
     }
 
     fn terms(&self) -> &[MapTerm] {

@@ -1,21 +1,20 @@
-//! Federation over real sockets: nodes, and servers that lie.
+//! Federation: transfers from sources in memory that follow a script of faults, in time that costs none;
+//! and over real sockets, with nodes, and servers that lie.
 
 mod carrier;
-mod git;
-mod http;
-mod liar;
-mod pull;
-mod sources;
-//! Transfers from sources in memory that follow a script of faults, in time that costs none.
-
 mod disk_full;
 mod faults;
+mod git;
+mod http;
 mod hub;
+mod liar;
 mod liars;
+mod pull;
 mod restarts;
 mod sample;
 mod sink;
 mod source;
+mod sources;
 mod streams;
 mod world;
 
