@@ -94,13 +94,14 @@ impl Hub {
         for (_, target) in self.catalog.ref_list(repo.id).await? {
             commits.push(self.peel(target).await?);
         }
+        let ends = self.history_ends(repo).await?;
         let mut next = repo.head;
         while let Some(commit) = next.filter(|_| commits.len() < COMMITS_SEARCHED_MAX) {
             commits.push(commit);
-            // Where history ends is no error: what is behind is not here.
-            next = match self.commit_read(commit).await {
-                Ok(read) => read.parents.first().copied(),
-                Err(_) => None,
+            // What is behind the end of history is not here, or is somebody else's.
+            next = match ends.contains(&commit) {
+                true => None,
+                false => self.commit_read(commit).await?.parents.first().copied(),
             };
         }
         let mut seen = HashSet::new();

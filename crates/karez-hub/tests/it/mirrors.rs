@@ -323,7 +323,9 @@ async fn a_file_is_readable_once_its_terms_are_verified() {
     assert!(said.contains("has sha256"), "{said}");
     let file_hash = put(&claim).await.unwrap().hash;
     node.hub.catalog().mirror_files_remove(repo.id, &[sha256(&weights)]).await.unwrap();
-    get(&node, "/far/m/resolve/main/w.bin").await.expect(404);
+    let shown =
+        async || node.anonymous().head("/far/m/resolve/main/w.bin").await.expect(200).header("x-xet-hash").len();
+    assert_eq!(shown().await, 0);
     assert!(refused(put(&FileClaim { hash: Some(file_hash), ..swapped }).await).contains("make up file"));
     let other = FileClaim { sha256: Sha256([9; 32]), ..claim.clone() };
     assert!(refused(put(&other).await).contains("has sha256"));
@@ -338,7 +340,7 @@ async fn a_file_is_readable_once_its_terms_are_verified() {
     let mut backwards = claim.clone();
     (backwards.terms[0].chunk_start, backwards.terms[0].chunk_end) = (4, 0);
     assert!(refused(put(&backwards).await).contains("does not have"));
-    get(&node, "/far/m/resolve/main/w.bin").await.expect(404);
+    assert_eq!(shown().await, 0);
     assert!(node.hub.catalog().file_by_sha256(&other.sha256).await.unwrap().is_none());
     // The true one.
     let brief = put(&FileClaim { hash: Some(file_hash), ..claim }).await.unwrap();
@@ -373,12 +375,15 @@ async fn a_plain_file_is_readable_once_verified() {
     get(&node, "/far/m/resolve/main/w.bin").await.expect(404);
     node.hub.mirror_file_ingest(&repo, hash, length, body(&weights)).await.unwrap();
     assert_eq!(get(&node, "/far/m/resolve/main/w.bin").await.expect(200).body, weights);
-    // Another mirror has it by its name alone, for it is public now.
+    // Another mirror has it by its name alone, for it is public now: when somebody reads it, or before.
     let other = node.mirror("elsewhere/m").await;
     let mut origin = Origin::default();
     let commit = origin.commit(&[("w.bin", &pointer(&weights))], &[]);
     node.hub.mirror_apply(&other, origin.take(&[(Origin::main(), commit)])).await.unwrap();
-    get(&node, "/elsewhere/m/resolve/main/w.bin").await.expect(404);
+    let head = node.anonymous().head("/elsewhere/m/resolve/main/w.bin").await.expect(200);
+    assert_eq!(head.header("x-xet-hash"), "");
+    assert_eq!(get(&node, "/elsewhere/m/resolve/main/w.bin").await.expect(200).body, weights);
+    node.hub.catalog().mirror_files_remove(other.id, &[hash]).await.unwrap();
     assert!(node.hub.mirror_file_attach(&other, hash).await.unwrap());
     assert_eq!(get(&node, "/elsewhere/m/resolve/main/w.bin").await.expect(200).body, weights);
     assert!(!node.hub.mirror_file_attach(&other, Sha256([1; 32])).await.unwrap());
