@@ -150,6 +150,14 @@ impl Content {
         Ok(Content::Chunked(Box::new(Chunked { hash, runs, table, held: Places::default() })))
     }
 
+    /// Returns the file whose chunks are checked when they come; nothing when they are not.
+    pub(super) fn verified_file(&self) -> Option<FileHash> {
+        match self {
+            Content::Chunked(chunked) if self.is_mapped() => Some(chunked.hash),
+            _ => None,
+        }
+    }
+
     /// Whether each chunk is checked against a hash when it comes.
     pub(super) fn is_mapped(&self) -> bool {
         matches!(self, Content::Chunked(chunked) if matches!(chunked.table, Table::Mapped(_)))

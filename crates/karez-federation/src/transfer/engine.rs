@@ -16,7 +16,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 use super::blame::Suspect;
 use super::extents::Extents;
 use super::handle::{Transfer, TransferError, Work};
-use super::journal::{SYNC_BYTES, SYNC_SECS, SourceTag};
+use super::journal::{Journal, SYNC_BYTES, SYNC_SECS, SourceTag};
 use super::lines::Turn;
 use super::run::{disk_trouble, is_passing};
 use super::schedule::{Order, Outcome, SpanId};
@@ -62,6 +62,7 @@ enum Chore {
     Synced(io::Result<()>),
     Planned(Result<Plan, SourceError>),
     Probed(SourceId, Option<Duration>),
+    Told,
 }
 
 struct OpenSpan {
@@ -90,6 +91,9 @@ pub(super) struct Engine {
     pub(super) suspects: BTreeMap<u64, Suspect>,
     is_syncing: bool,
     is_planning: bool,
+    is_telling: bool,
+    /// What tells the recipe apart from others.
+    digest: [u8; 32],
     synced_ms: u64,
     noticed_ms: u64,
 }
@@ -124,6 +128,8 @@ impl Engine {
             suspects: BTreeMap::new(),
             is_syncing: false,
             is_planning: false,
+            is_telling: false,
+            digest: Journal::digest(&plan.recipe),
             synced_ms: transfer.now_ms(),
             noticed_ms: transfer.now_ms(),
         };
@@ -340,7 +346,7 @@ impl Engine {
             }
             Chore::Planned(Ok(plan)) => {
                 self.is_planning = false;
-                if plan.layout != self.layout {
+                if plan.layout != self.layout || Journal::digest(&plan.recipe) != self.digest {
                     return Ok(Some(Box::new(plan)));
                 }
                 self.take_sources(&plan);
@@ -350,8 +356,10 @@ impl Engine {
                 self.transfer.set_trouble(Some(format!("{}: {error}", self.planner.name())));
                 if !is_passing(&error) {
                     // Those whose addresses have expired stay out; the others may have what is missing.
-                    for id in self.work.schedule().expired() {
+                    let mut schedule = self.work.schedule();
+                    for id in schedule.expired() {
                         self.slots[id.0 as usize].is_present = false;
+                        schedule.source_remove(id);
                     }
                 }
             }
@@ -359,6 +367,7 @@ impl Engine {
                 let rtt_ms = u64::try_from(rtt.as_millis()).unwrap_or(0);
                 self.work.schedule().reached(id, rtt_ms, now_ms);
             }
+            Chore::Told => self.is_telling = false,
             Chore::Probed(id, None) => self.work.schedule().not_reached(id, now_ms),
         }
         Ok(None)
@@ -394,7 +403,7 @@ impl Engine {
         self.keep_turns();
         self.plan_again(now_ms);
         self.sync(now_ms);
-        self.tell(now_ms).await;
+        self.tell(now_ms);
         self.hope()
     }
 
@@ -455,7 +464,7 @@ impl Engine {
         }
     }
 
-    async fn tell(&mut self, now_ms: u64) {
+    fn tell(&mut self, now_ms: u64) {
         let done_bytes = self.work.schedule().got().byte_count();
         {
             let mut inner = self.transfer.inner();
@@ -464,9 +473,15 @@ impl Engine {
             }
             inner.meter.done_bytes = done_bytes;
         }
-        if now_ms >= self.noticed_ms + NOTICE_MS {
+        if now_ms >= self.noticed_ms + NOTICE_MS && !self.is_telling {
             self.noticed_ms = now_ms;
-            self.transfer.services.notices.progress(&self.transfer.progress()).await;
+            self.is_telling = true;
+            let transfer = self.transfer.clone();
+            // A catalog that is slow to write it down does not hold up the bytes.
+            self.chores.spawn(async move {
+                transfer.services.notices.progress(&transfer.progress()).await;
+                Chore::Told
+            });
         }
     }
 
@@ -525,6 +540,13 @@ impl Engine {
                 Err(SinkError::Failed(what)) => return Err(TransferError::Failed(what)),
             }
         }
+    }
+}
+
+/// Whoever comes next may open the journal: nothing that is still under way here writes to it.
+impl Drop for Engine {
+    fn drop(&mut self) {
+        self.work.journal.close();
     }
 }
 

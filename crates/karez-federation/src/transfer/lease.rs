@@ -182,8 +182,9 @@ fn look(path: &Path, owner: &Owner, is_over: &Mutex<bool>) -> io::Result<Look> {
     }
     match OpenOptions::new().write(true).create_new(true).open(path) {
         Ok(file) => {
-            file.write_all_at(owner.content(0).as_bytes(), 0)?;
-            file.sync_all()?;
+            let written = file.write_all_at(owner.content(0).as_bytes(), 0).and_then(|()| file.sync_all());
+            // On a full disk: an empty lease would keep everyone waiting.
+            written.inspect_err(|_| drop(fs::remove_file(path)))?;
             Ok(Look::Created)
         }
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {

@@ -1,4 +1,8 @@
 //! Reading a file while it arrives.
+//!
+//! Who reads the whole file gets its last item only after the sha256 over all that was given is right,
+//! whatever is known of chunks. Of other ranges, chunks are verified by their hash; without chunk hashes the
+//! end of the range waits until the file is held.
 
 use std::io;
 use std::sync::Arc;
@@ -6,7 +10,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::stream::{BoxStream, StreamExt, try_unfold};
 use karez_formats::xet::chunk_hash;
-use karez_types::ByteRange;
+use karez_types::{ByteRange, FileHash, Sha256};
+use sha2::Digest;
 use tokio::sync::watch;
 
 use super::content::{Chunked, Content, Table};
@@ -38,11 +43,22 @@ struct Reader {
     at: u64,
     end: u64,
     is_inside: bool,
-    /// How often unverified bytes had been taken back when this reader began to give some.
-    retractions: Option<u64>,
+    /// Of a reader of the whole file: hash of what was given.
+    hasher: Option<sha2::Sha256>,
+    /// What bytes were read from, once some were given.
+    given: Option<Given>,
+    /// What `cursor` and `wished` are about.
+    work: Option<Arc<Work>>,
     wished: Option<(usize, u64)>,
     cursor: Option<Cursor>,
     raw: Vec<u8>,
+}
+
+/// What a reader's bytes depend on.
+#[derive(Clone, PartialEq)]
+struct Given {
+    /// Of bytes whose chunks were verified: of which file they are. Of others: how often such were taken back.
+    by: Result<FileHash, u64>,
 }
 
 /// Where a reader is: a chunk of a term.
@@ -76,7 +92,9 @@ impl Reader {
             at: range.start,
             end: range.end,
             is_inside: range.end <= transfer.wanted.file_bytes,
-            retractions: None,
+            hasher: (range.start == 0 && range.end == transfer.wanted.file_bytes).then(sha2::Sha256::new),
+            given: None,
+            work: None,
             wished: None,
             cursor: None,
             raw: Vec::new(),
@@ -98,17 +116,19 @@ impl Reader {
                 let inner = self.transfer.inner();
                 (inner.work.clone(), inner.retractions)
             };
-            if self.retractions.is_some_and(|seen| seen != retractions) {
-                return Err(TransferError::Retracted);
-            }
             if let Some(work) = work {
+                let source = Given { by: work.content.verified_file().ok_or(retractions) };
+                if self.given.as_ref().is_some_and(|given| *given != source) {
+                    return Err(TransferError::Retracted);
+                }
+                if !self.work.as_ref().is_some_and(|known| Arc::ptr_eq(known, &work)) {
+                    (self.cursor, self.wished, self.work) = (None, None, Some(work.clone()));
+                }
                 let is_done = outcome.is_some();
                 match self.now(&work, is_done).await? {
                     Now::Bytes(bytes) => {
-                        if !work.content.is_mapped() {
-                            self.retractions = Some(retractions);
-                        }
-                        self.at += bytes.len() as u64;
+                        self.give(&bytes)?;
+                        self.given = Some(source);
                         return Ok(Some(bytes));
                     }
                     Now::Wait(Some(wanted)) => {
@@ -126,6 +146,16 @@ impl Reader {
         Ok(None)
     }
 
+    /// Takes note of bytes that are about to be given, and judges the whole file before its last.
+    fn give(&mut self, bytes: &Bytes) -> Result<(), TransferError> {
+        self.at += bytes.len() as u64;
+        let Some(hasher) = &mut self.hasher else { return Ok(()) };
+        hasher.update(bytes);
+        let is_last = self.at == self.end;
+        let is_wrong = is_last && Sha256(hasher.finalize_reset().into()) != self.transfer.wanted.sha256;
+        if is_wrong { Err(TransferError::Retracted) } else { Ok(()) }
+    }
+
     async fn now(&mut self, work: &Arc<Work>, is_done: bool) -> Result<Now, TransferError> {
         match &*work.content {
             Content::Plain => self.plain(work, is_done).await,
@@ -135,7 +165,11 @@ impl Reader {
 
     /// How far unverified bytes may be given.
     fn limit(&self, is_done: bool) -> u64 {
-        if is_done { self.end } else { self.end - 1.max(HELD_BACK_BYTES.min(self.end - self.at)) }
+        if is_done || self.hasher.is_some() {
+            self.end
+        } else {
+            self.end - 1.max(HELD_BACK_BYTES.min(self.end - self.at))
+        }
     }
 
     async fn plain(&mut self, work: &Arc<Work>, is_done: bool) -> Result<Now, TransferError> {

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use karez_federation::transfer::{
-    CostClass, LineRule, Lines, Priority, SourceError, Transfer, TransferError, TransferState,
+    CostClass, LineRule, Lines, MapOnDisk, Priority, Recipe, SourceError, Transfer, TransferError, TransferState,
 };
 use tokio::time::{Instant, sleep};
 
@@ -25,7 +25,11 @@ fn assert_sent_once(sample_bytes: u64, sources: &[Arc<MemorySource>]) {
 async fn files_come_by_every_recipe() {
     for (seed, bytes, xorb_chunks) in [(1, 1, 4), (2, 70_000, 4), (3, 3_000_000, 8), (4, 9_000_000, 40)] {
         let sample = Sample::new(seed, bytes, xorb_chunks);
-        for plan in [sample.mapped(), sample.reconstructed(), sample.plain()] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("map");
+        std::fs::write(&path, sample.map.encode()).unwrap();
+        let on_disk = Recipe::Mapped(Arc::new(MapOnDisk::open(&path).unwrap()));
+        for plan in [sample.mapped(), (sample.mapped().0, on_disk), sample.reconstructed(), sample.plain()] {
             let world = World::new();
             let source = MemorySource::new("origin", &sample.objects, Behaviour::default());
             let wire_bytes = plan.0.wire_bytes;

@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::{StreamExt, TryStreamExt, future};
-use karez_federation::transfer::{Priority, TransferError};
+use karez_federation::transfer::{FileWanted, Priority, TransferError};
 use karez_types::ByteRange;
 use tokio::time::Instant;
 
 use crate::sample::Sample;
-use crate::source::{Behaviour, MemorySource};
+use crate::source::{Behaviour, Fault, MemorySource};
 use crate::world::{Fixed, World, finish, wanted};
 
 #[tokio::test(start_paused = true)]
@@ -67,15 +67,62 @@ async fn unverified_ends_are_held_back() {
         let transfers = world.transfers();
         let transfer = transfers.start(wanted(&sample), Fixed::new("liar", plan, &[source]), Priority::High);
         let mut got = 0;
-        let mut stream = transfer.stream(ByteRange { start: 0, end: length });
-        let error = loop {
-            match stream.next().await.expect("an end without an error would be a lie") {
-                Ok(bytes) => got += bytes.len() as u64,
-                Err(error) => break error,
+        let part = transfer.stream(ByteRange { start: length / 2, end: length }).try_collect::<Vec<_>>();
+        let whole = async {
+            let mut stream = transfer.stream(ByteRange { start: 0, end: length });
+            loop {
+                match stream.next().await.expect("an end without an error would be a lie") {
+                    Ok(bytes) => got += bytes.len() as u64,
+                    Err(error) => break error,
+                }
             }
         };
-        assert!(got <= length - 65_536, "{got} of {length} were given");
+        let (part, error) = future::join(part, whole).await;
+        assert!(part.is_err());
+        assert!(got > 0 && got < length, "{got} of {length} were given");
         assert!(matches!(error, TransferError::Retracted | TransferError::NoSource(_)), "{error:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_poisoned_map_gives_no_reader_a_whole_file() {
+    let (sample, other) = (Sample::new(45, 2_000_000, 30), Sample::new(46, 2_000_000, 30));
+    let file = FileWanted { file_bytes: other.data.len() as u64, ..wanted(&sample) };
+    let world = World::new();
+    let source = MemorySource::new("carrier", &other.objects, Behaviour::default());
+    let transfers = world.transfers();
+    let planner = Fixed::new("poisoner", other.mapped(), &[source]);
+    let transfer = transfers.start(file.clone(), planner, Priority::High);
+    let whole = ByteRange { start: 0, end: file.file_bytes };
+    let outcome: Result<Vec<_>, _> = transfer.stream(whole).try_collect().await;
+    assert!(matches!(outcome, Err(TransferError::Retracted | TransferError::Wrong { .. })), "{outcome:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reader_that_began_with_one_plan_goes_on_with_another_or_fails() {
+    let sample = Sample::new(47, 3_000_000, 30);
+    let length = sample.data.len() as u64;
+    for second in [sample.mapped(), sample.plain()] {
+        let world = World::new();
+        let gone = MemorySource::new("first", &sample.objects, Behaviour::default());
+        let good = MemorySource::new("second", &sample.objects, Behaviour::default());
+        let transfers = world.transfers();
+        let first = Fixed::new("first", sample.reconstructed(), std::slice::from_ref(&gone));
+        let transfer = transfers.start(wanted(&sample), first, Priority::High);
+        transfers.start(wanted(&sample), Fixed::new("second", second, &[good]), Priority::High);
+        let mut stream = transfer.stream(ByteRange { start: 0, end: length });
+        let mut got = stream.next().await.unwrap().unwrap().to_vec();
+        gone.behaviour.lock().unwrap().faults = vec![(Fault::Gone, 1000)];
+        let error = loop {
+            match stream.next().await {
+                Some(Ok(bytes)) => got.extend_from_slice(&bytes),
+                Some(Err(error)) => break Some(error),
+                None => break None,
+            }
+        };
+        finish(&transfer).await.unwrap();
+        assert!(error == Some(TransferError::Retracted) || got == sample.data, "{error:?}");
+        assert!(got == sample.data[..got.len()]);
     }
 }
 

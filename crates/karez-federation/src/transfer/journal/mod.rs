@@ -4,7 +4,7 @@
 //! - `plan`: the layout, a digest of the recipe, and the generation `N` of the two files below. Written
 //!   whole and renamed.
 //! - `wire.N`: the wire bytes, a sparse file.
-//! - `extents.N`: append-only [records](records) of what is in it, from whom, and what was verified.
+//! - `extents.N`: append-only [records] of what is in it, from whom, and what was verified.
 //! - `chunks.N`: of a reconstruction, the hash and length of each chunk that was decoded.
 //! - `lease`: who is at work here ([`Lease`](super::lease::Lease)).
 //!
@@ -246,6 +246,11 @@ impl Journal {
             state.rewrite(self)?;
         }
         Ok(fresh)
+    }
+
+    /// Returns what tells recipes apart: with another one, what was verified has to be verified again.
+    pub(super) fn digest(recipe: &Recipe) -> [u8; 32] {
+        plan_file::digest(recipe)
     }
 
     /// Reads wire bytes that are here.
