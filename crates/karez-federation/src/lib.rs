@@ -22,6 +22,7 @@ pub mod source;
 pub mod sim;
 pub mod transfer;
 pub mod views;
+pub mod upstream;
 
 pub use federation::{Federation, FederationParts};
 pub use metrics::metrics;

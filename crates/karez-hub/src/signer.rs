@@ -22,6 +22,8 @@ pub enum Purpose {
     DedupKey,
     /// The key under which secrets are kept in the catalog.
     Secret,
+    /// What a node is called in questions that pass it.
+    NodeMark,
 }
 
 impl Purpose {
@@ -34,6 +36,7 @@ impl Purpose {
             Purpose::Cursor => b"karez cursor\0",
             Purpose::DedupKey => b"karez dedup key\0",
             Purpose::Secret => b"karez secret\0",
+            Purpose::NodeMark => b"karez node mark\0",
         }
     }
 }

@@ -14,6 +14,7 @@ use crate::body::broken_body;
 use crate::error::ApiError;
 
 /// Who is asking.
+#[derive(Clone)]
 pub(crate) struct Caller(pub Actor);
 
 /// Returns the token in an `Authorization` header: `Bearer <token>`, or `Basic` with the token as
@@ -41,8 +42,21 @@ pub(crate) fn token_of(parts: &Parts) -> Result<Option<String>, ApiError> {
 impl FromRequestParts<AppState> for Caller {
     type Rejection = ApiError;
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
+        if let Some(known) = parts.extensions.get::<Caller>() {
+            return Ok(known.clone());
+        }
         let token = token_of(parts)?;
-        Ok(Caller(state.hub.sign_in(token.as_deref()).await?))
+        match (state.hub.sign_in(token.as_deref()).await, token) {
+            // Somebody whom an upstream may know.
+            (Err(HubError::TokenInvalid), Some(token)) => {
+                let guest = match &state.upstreams {
+                    Some(upstreams) => upstreams.guest(&token).await?,
+                    None => None,
+                };
+                guest.map(Caller).ok_or(ApiError(HubError::TokenInvalid))
+            }
+            (actor, _) => Ok(Caller(actor?)),
+        }
     }
 }
 

@@ -27,6 +27,7 @@ mod lfs;
 mod log;
 mod network;
 mod ollama;
+mod pull_through;
 mod route;
 mod socket;
 mod state;

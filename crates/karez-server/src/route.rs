@@ -10,7 +10,7 @@ use axum::handler::Handler;
 use axum::routing::{MethodFilter, MethodRouter, on};
 use karez_types::{Limits, RepoKind};
 
-use crate::{AppState, layers};
+use crate::{AppState, layers, pull_through};
 
 /// HTTP methods that routes use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -182,7 +182,7 @@ pub fn router(state: AppState) -> Router {
     let mut by_address: BTreeMap<String, MethodRouter<AppState>> = BTreeMap::new();
     for route in route_table() {
         for (address, kind) in route.addresses() {
-            let mut row = (route.handler)();
+            let mut row = pull_through::before((route.handler)(), &route, &state);
             if let Some(kind) = kind {
                 row = row.layer(Extension(kind));
             }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use karez_federation::Federation;
+use karez_federation::upstream::Upstreams;
 use karez_hub::Hub;
 
 use crate::log::LogCache;
@@ -14,6 +15,8 @@ pub struct AppState {
     pub hub: Arc<Hub>,
     /// What the node does with others; unset where it does nothing.
     pub federation: Option<Arc<Federation>>,
+    /// Brings what is not here from where it is; unset where nothing is brought.
+    pub upstreams: Option<Arc<Upstreams>>,
     /// Where the node is reached from outside, without a trailing slash. When unset, each answer
     /// uses the host that its request named.
     pub public_url: Option<Arc<str>>,
@@ -24,12 +27,18 @@ impl AppState {
     /// Returns the state for a hub.
     pub fn new(hub: Arc<Hub>, public_url: Option<&str>) -> AppState {
         let public_url = public_url.map(|url| url.trim_end_matches('/').into());
-        AppState { hub, federation: None, public_url, log: Arc::default() }
+        AppState { hub, federation: None, upstreams: None, public_url, log: Arc::default() }
     }
 
     /// Returns the state with a federation.
     #[must_use]
     pub fn with_federation(self, federation: Arc<Federation>) -> AppState {
         AppState { federation: Some(federation), ..self }
+    }
+
+    /// Returns the state with somebody who brings what is not here.
+    #[must_use]
+    pub fn with_upstreams(self, upstreams: Arc<Upstreams>) -> AppState {
+        AppState { upstreams: Some(upstreams), ..self }
     }
 }

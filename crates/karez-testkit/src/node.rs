@@ -7,6 +7,7 @@ use std::time::Duration;
 use karez_catalog::Catalog;
 use karez_federation::net::{HttpOptions, Reach};
 use karez_federation::{Federation, FederationParts, FederationSettings};
+use karez_federation::upstream::Upstreams;
 use karez_hub::{Actor, HighWater, Hub, HubParts, LogKeys, NewToken, NoHighWater, new_organization, new_user};
 use karez_server::{AppState, serve};
 use karez_store::{Store, StoreLocation};
@@ -88,6 +89,8 @@ pub struct TestNode {
     /// The application, for what tests want to see or do behind the routes.
     pub hub: Arc<Hub>,
     federation: Option<Arc<Federation>>,
+    /// Brings what is not on the node from where it is.
+    pub upstreams: Arc<Upstreams>,
     clock: Arc<FixedClock>,
     address: String,
     tokens: BTreeMap<(&'static str, TokenRole), String>,
@@ -147,13 +150,15 @@ impl TestNode {
                 entropy: Arc::new(SeededEntropy::new(options.seed.wrapping_add(1))),
             }))
         });
+        let upstreams = Upstreams::new(Arc::clone(&hub), &FederationSettings::default());
+        state = state.with_upstreams(Arc::clone(&upstreams));
         if let Some(federation) = &federation {
             state = state.with_federation(Arc::clone(federation));
         }
         let (stop, stopped) = oneshot::channel::<()>();
         let stopped = async move { drop(stopped.await) };
         let server = tokio::spawn(serve(listener, state, stopped, STOP_GRACE));
-        TestNode { hub, federation, clock: fixed, address, tokens, folder, stop: Some(stop), server: Some(server) }
+        TestNode { hub, federation, upstreams, clock: fixed, address, tokens, folder, stop: Some(stop), server: Some(server) }
     }
 
     /// Returns the node's real address, without a trailing slash.

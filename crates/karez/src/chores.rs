@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use karez_federation::upstream::Upstreams;
 use karez_hub::Hub;
 use tokio::task::JoinHandle;
 
@@ -19,8 +20,8 @@ pub struct Chores {
 }
 
 /// Starts the chores.
-pub fn start(hub: Arc<Hub>) -> Chores {
-    Chores { counts: counts_start(Arc::clone(&hub)), log: log_start(hub) }
+pub fn start(hub: Arc<Hub>, upstreams: Arc<Upstreams>) -> Chores {
+    Chores { counts: counts_start(Arc::clone(&hub), upstreams), log: log_start(hub) }
 }
 
 fn log_start(hub: Arc<Hub>) -> JoinHandle<()> {
@@ -44,11 +45,11 @@ fn log_start(hub: Arc<Hub>) -> JoinHandle<()> {
     })
 }
 
-fn counts_start(hub: Arc<Hub>) -> JoinHandle<()> {
+fn counts_start(hub: Arc<Hub>, upstreams: Arc<Upstreams>) -> JoinHandle<()> {
     tokio::spawn(async move {
         loop {
             tokio::time::sleep(EVERY).await;
-            counts_write(&hub).await;
+            counts_write(&hub, &upstreams).await;
             if let Err(error) = hub.uploads_sweep().await {
                 tracing::warn!(%error, "could not throw away abandoned uploads");
             }
@@ -57,14 +58,17 @@ fn counts_start(hub: Arc<Hub>) -> JoinHandle<()> {
 }
 
 /// Ends the chores and writes down what was counted since.
-pub async fn finish(chores: Chores, hub: &Hub) {
+pub async fn finish(chores: Chores, hub: &Hub, upstreams: &Upstreams) {
     chores.counts.abort();
     chores.log.abort();
-    counts_write(hub).await;
+    counts_write(hub, upstreams).await;
 }
 
-async fn counts_write(hub: &Hub) {
+async fn counts_write(hub: &Hub, upstreams: &Upstreams) {
     if let Err(error) = hub.downloads_flush().await {
         tracing::warn!(%error, "could not write down how often files were downloaded; the next try will");
+    }
+    if let Err(error) = upstreams.uses_flush().await {
+        tracing::warn!(%error, "could not write down how often files of mirrors were used; the next try will");
     }
 }

@@ -67,6 +67,9 @@ pub enum Command {
     /// Repositories.
     #[command(subcommand)]
     Repo(Repo),
+    /// Upstream hubs: what people ask for and is not here comes from there, once, and is kept.
+    #[command(subcommand)]
+    Upstream(Upstream),
     /// Check everything that is stored. Changes nothing.
     Fsck(Fsck),
     /// The log of this node: what it published, for anyone to verify.
@@ -236,6 +239,21 @@ pub enum Repo {
         /// Where it shall be: owner/name.
         to: String,
     },
+    /// Show where a repository comes from, and how that was checked.
+    Origin {
+        /// As for create.
+        repo: String,
+    },
+    /// Keep the files of a repository from elsewhere: they are never removed to make room.
+    Pin {
+        /// As for create.
+        repo: String,
+    },
+    /// Let the files of a repository from elsewhere be removed when room is needed.
+    Unpin {
+        /// As for create.
+        repo: String,
+    },
     /// Change who can see a repository.
     Visibility {
         /// As for create.
@@ -243,6 +261,78 @@ pub enum Repo {
         /// public or private.
         visibility: Visibility,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Upstream {
+    /// Add an upstream hub: any address that speaks the Hub API.
+    Add(UpstreamAdd),
+    /// List the upstream hubs, in the order in which they are asked.
+    List,
+    /// Show one upstream hub.
+    Show {
+        /// Name of the upstream hub.
+        name: String,
+    },
+    /// Forget an upstream hub.
+    Remove {
+        /// Name of the upstream hub.
+        name: String,
+        /// Also delete the repositories that came from it.
+        #[arg(long)]
+        with_repositories: bool,
+    },
+    /// Ask an upstream hub whether it answers, now.
+    Check {
+        /// Name of the upstream hub.
+        name: String,
+    },
+    /// Keep a person's own token for an upstream hub, sealed. The token is read from standard input.
+    Login {
+        /// Name of the upstream hub.
+        name: String,
+        /// Whose token: a person on this node.
+        user: OwnerName,
+    },
+    /// Forget a person's own token for an upstream hub.
+    Logout {
+        /// Name of the upstream hub.
+        name: String,
+        /// Whose token.
+        user: OwnerName,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct UpstreamAdd {
+    /// What to call it: small letters, digits and hyphens.
+    pub name: String,
+    /// Its address, for example https://hub.example.org
+    pub url: String,
+    /// Read a token for public reads from standard input. Private repositories need a person's own: karez upstream login
+    #[arg(long)]
+    pub token_stdin: bool,
+    /// Ask it only for these repositories, for example 'Qwen/*' or 'datasets/*'. May be repeated.
+    #[arg(long, value_name = "PATTERN")]
+    pub allow: Vec<String>,
+    /// Never ask it for these. Wins over --allow. May be repeated.
+    #[arg(long, value_name = "PATTERN")]
+    pub deny: Vec<String>,
+    /// Do not fetch files larger than this, for example '20 GB'.
+    #[arg(long, value_name = "SIZE")]
+    pub file_max: Option<String>,
+    /// How long what is here counts as new before the upstream hub is asked again, for example '10 min' or '1 day'.
+    #[arg(long, value_name = "DURATION")]
+    pub revalidate: Option<String>,
+    /// Its address may be a private one, such as 10.0.0.7 or localhost.
+    #[arg(long)]
+    pub allow_private: bool,
+    /// Try tokens that this node does not know at the upstream hub.
+    #[arg(long)]
+    pub pass_tokens: bool,
+    /// The line over which it is reached, from: karez line list
+    #[arg(long, value_name = "LINE", default_value = "default")]
+    pub line: String,
 }
 
 #[derive(Debug, Args)]

@@ -18,6 +18,7 @@ mod log;
 mod node;
 mod print;
 mod serve;
+mod upstream;
 mod welcome;
 
 use std::process::ExitCode;
@@ -74,6 +75,7 @@ async fn command(cli: Cli, settings: Settings) -> anyhow::Result<ExitCode> {
         Command::Org(command) => admin::org::run(command, &settings, cli.json).await,
         Command::Token(command) => admin::token::run(command, &settings, cli.json).await,
         Command::Repo(command) => admin::repo::run(command, &settings, cli.json).await,
+        Command::Upstream(command) => upstream::run(command, &settings, cli.json).await,
         Command::Fsck(command) => fsck::run(&command, &settings, cli.json).await,
         Command::Log(command) => log::run(command, &settings, cli.json).await,
         Command::Peer(command) => federation::peer::run(command, &settings, cli.json).await,

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use karez_federation::Federation;
+use karez_federation::upstream::Upstreams;
 use karez_hub::Hub;
 use karez_server::AppState;
 use tokio::net::TcpListener;
@@ -43,16 +44,18 @@ pub async fn run(serve: &Serve, settings: &Settings) -> anyhow::Result<()> {
     print::lines(&welcome::text(&url, data.as_deref(), &serve.admin, token.as_deref()));
 
     let federation = Arc::new(Federation::new(federation::parts(&hub, settings)));
-    let state =
-        AppState::new(Arc::clone(&hub), settings.public_url.as_deref()).with_federation(Arc::clone(&federation));
-    let chores = chores::start(Arc::clone(&hub));
+    let upstreams = Upstreams::new(Arc::clone(&hub), &settings.federation);
+    let state = AppState::new(Arc::clone(&hub), settings.public_url.as_deref())
+        .with_federation(Arc::clone(&federation))
+        .with_upstreams(Arc::clone(&upstreams));
+    let chores = chores::start(Arc::clone(&hub), Arc::clone(&upstreams));
     let running = federation.start();
     let cut = karez_server::serve(listener, state, stop, Duration::from_secs(settings.stop_secs_max)).await;
     if cut > 0 {
         tracing::warn!(connections = cut, secs = settings.stop_secs_max, "cut connections that did not finish in time");
     }
     running.stop().await;
-    chores::finish(chores, &hub).await;
+    chores::finish(chores, &hub, &upstreams).await;
     hub.catalog().close().await;
     Ok(())
 }

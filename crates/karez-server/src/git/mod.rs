@@ -56,6 +56,11 @@ impl IntoResponse for GitError {
     }
 }
 
+/// Answers with an error in the form that git shows.
+pub(crate) fn in_plain_words(error: ApiError) -> Response {
+    GitError(error).into_response()
+}
+
 type GitResult = Result<Response, GitError>;
 
 /// Tells whether a client speaks version 2 (gitprotocol-v2(5): keys and values between colons).

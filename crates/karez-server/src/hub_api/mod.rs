@@ -17,6 +17,7 @@ mod tree;
 mod yaml;
 
 pub(crate) use repos::{missing_without_owner, name_without_owner, says_yes};
+pub(crate) use resolve::revision_in;
 pub(crate) use resolve::{names_tag, wanted_range};
 
 pub(crate) fn routes() -> Vec<Route> {

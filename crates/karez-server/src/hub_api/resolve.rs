@@ -44,6 +44,10 @@ async fn file_resolve(
     let is_head = request.method() == Method::HEAD;
     if counts_as_download(is_head, asked, &file) {
         state.hub.download_count(repo.id);
+        if let (Some(large), Some(upstreams)) = (&file.large, &state.upstreams) {
+            let saved_bytes = if large.hash.is_some() { large.file_bytes } else { 0 };
+            upstreams.file_used(&repo, large.sha256, saved_bytes);
+        }
     }
     if names_tag(asked, header::IF_NONE_MATCH, &etag) {
         return Ok((StatusCode::NOT_MODIFIED, headers).into_response());
@@ -88,6 +92,15 @@ fn place(params: &Params) -> ApiResult<(Revision, RepoPath)> {
         return Ok((revision, rest.parse()?));
     }
     Ok((params.revision()?, params.path()?))
+}
+
+/// Returns the revision that an address names, whatever its route; `None` when it names none.
+pub(crate) fn revision_in(params: &Params) -> ApiResult<Option<Revision>> {
+    match params.text("rev") {
+        "" => Ok(None),
+        "refs" => Ok(Some(place(params)?.0)),
+        _ => params.revision().map(Some),
+    }
 }
 
 /// Returns the headers that tell a client all about a file.

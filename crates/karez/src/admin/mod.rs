@@ -1,6 +1,7 @@
 //! Administration at the command line. Works on the node's database directly, also while the node runs.
 
 pub mod org;
+pub mod origin;
 pub mod repo;
 pub mod token;
 pub mod user;

@@ -8,6 +8,7 @@ use karez_hub::{Actor, Hub, RepoSearch, RepoSettings, RepoWish};
 use karez_types::{OwnerName, RepoAddress, RepoKind, Visibility};
 use serde_json::{Value, json};
 
+use super::origin;
 use crate::cli::Repo;
 use crate::config::Settings;
 use crate::{node, print};
@@ -49,6 +50,9 @@ pub async fn run(command: Repo, settings: &Settings, as_json: bool) -> anyhow::R
             let sentence = format!("{from} is now {}. The old address leads there.", row.address());
             print::either(as_json, &repo_json(&row), &sentence);
         }
+        Repo::Origin { repo } => origin::show(&hub, &address(&repo)?, as_json).await?,
+        Repo::Pin { repo } => origin::pin(&hub, &address(&repo)?, true, as_json).await?,
+        Repo::Unpin { repo } => origin::pin(&hub, &address(&repo)?, false, as_json).await?,
         Repo::Visibility { repo, visibility } => {
             let address = address(&repo)?;
             let change = RepoSettings { visibility: Some(visibility), ..RepoSettings::default() };

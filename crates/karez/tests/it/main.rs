@@ -7,6 +7,7 @@ mod log;
 mod program;
 mod serve;
 mod stop;
+mod upstream;
 
 /// A file that nobody names here would never run.
 #[test]

@@ -1,0 +1,159 @@
+//! Requests for what is held: news are looked for, and their absence holds nobody up.
+
+use std::sync::Arc;
+
+use karez_catalog::{Mirror, MirrorPatch, RemoteKind, Repo};
+use karez_hub::{Actor, HubError, HubResult};
+use karez_types::{GitOid, Revision, fold_name};
+use tokio::time::Instant;
+
+use super::failure::PullFailure;
+use super::metadata::{Ask, Want};
+use super::remotes::KnownRemote;
+use super::rights::Credential;
+use super::{Held, NEWS_WAIT, Purpose, Upstreams, Warning};
+use crate::policy::upstream::Verdict;
+
+impl Upstreams {
+    /// As [`Upstreams::repo_wanted`], for a repository that is held.
+    pub(super) async fn held_wanted(
+        self: &Arc<Self>,
+        caller: &Actor,
+        held: &Held<'_>,
+        revision: Option<&Revision>,
+        purpose: Purpose,
+    ) -> HubResult<Option<Warning>> {
+        let Held { remotes, repo, mirror, .. } = held;
+        // A remote that the operator took away is not asked any more.
+        let Some(remote) = remotes.get(mirror.remote) else { return Ok(None) };
+        let mut credential = remote.token.clone();
+        let mut right = None;
+        if mirror.is_restricted {
+            if !self.right_ensure(caller, remote, repo, mirror, &held.via, held.deadline).await? {
+                // That it is gated everybody may know; that it is private nobody.
+                return match repo.gated.as_str() {
+                    "false" => Ok(None),
+                    _ => Err(PullFailure::Gated.for_caller(remote.name(), caller, &repo.address(), revision)),
+                };
+            }
+            credential = self.own_credential(caller, remote).await.map_err(|failure| self.failed(held, failure))?;
+            right = credential.as_ref().map(Credential::hash);
+            if credential.is_none() {
+                return Ok(None);
+            }
+        }
+        if matches!(remote.settings.policy.repo(&mirror.remote_repo), Verdict::Refuse(_)) {
+            return Ok(None);
+        }
+        let main = Revision::main();
+        let ask = |want| Ask {
+            remote: mirror.remote,
+            remote_repo: mirror.remote_repo.clone(),
+            address: repo.address(),
+            want,
+            right,
+        };
+        let is_whole = mirror.is_whole_history;
+        match purpose {
+            Purpose::History if !is_whole => {
+                let pulled = self.pull(remote, ask(Want::History), credential.clone(), &held.via, held.deadline).await;
+                if let Err(failure) = pulled {
+                    return Ok(Some(format!(
+                        "the history of {} before what is shown is not held here, and {} could not give it: {failure}",
+                        repo.address(),
+                        remote.name()
+                    )));
+                }
+                return Ok(None);
+            }
+            Purpose::Refs | Purpose::History => {
+                if !self.refs_are_new(remote, repo) {
+                    let pulled =
+                        self.pull(remote, ask(Want::Refs), credential.clone(), &held.via, held.news_by()).await;
+                    return Ok(self.news(held, remote, pulled));
+                }
+                return Ok(None);
+            }
+            Purpose::Metadata => {}
+        }
+        let revision = revision.unwrap_or(&main);
+        if self.hub.revision_held(repo, revision).await?.is_none() {
+            let pulled =
+                self.pull(remote, ask(Want::Revision(revision.clone())), credential, &held.via, held.deadline).await;
+            return match pulled {
+                Ok(()) | Err(PullFailure::RevisionMissing | PullFailure::Missing | PullFailure::Gated) => Ok(None),
+                Err(PullFailure::Silent(why)) => Err(HubError::OriginSilent(format!(
+                    "revision {revision} of {} is not held here, and {} {why}; try again",
+                    repo.address(),
+                    remote.name()
+                ))),
+                Err(failure) => Err(self.failed(held, failure)),
+            };
+        }
+        // What a commit id names never changes.
+        let is_commit = revision.as_str().parse::<GitOid>().is_ok();
+        if is_commit || !self.is_stale(remote, repo, mirror).await? {
+            return Ok(None);
+        }
+        let pulled = self.pull(remote, ask(Want::News), credential, &held.via, held.news_by()).await;
+        Ok(self.news(held, remote, pulled))
+    }
+
+    fn failed(&self, held: &Held<'_>, failure: PullFailure) -> HubError {
+        let remote = held.remotes.get(held.mirror.remote).map_or("", |remote| remote.name());
+        failure.for_caller(remote, &Actor::Operator, &held.repo.address(), None)
+    }
+
+    /// Tells whether it is time to ask whether refs have moved. A peer's log says so by itself.
+    async fn is_stale(&self, remote: &KnownRemote, repo: &Repo, mirror: &Mirror) -> HubResult<bool> {
+        if remote.row.kind == RemoteKind::Peer
+            && let Some(published) = self.hub.catalog().feed_repo(mirror.remote, &mirror.remote_repo).await?
+            && published.head == repo.head
+        {
+            return Ok(false);
+        }
+        Ok(remote.settings.policy.is_stale(mirror.checked, self.hub.clock().now()))
+    }
+
+    fn refs_are_new(&self, remote: &KnownRemote, repo: &Repo) -> bool {
+        let listed = self.refs_listed.get(&repo.id);
+        listed.is_some_and(|at| !remote.settings.policy.is_stale(at, self.hub.clock().now()))
+    }
+
+    /// Says what readers should know when there are no news.
+    fn news(&self, held: &Held<'_>, remote: &KnownRemote, pulled: Result<(), PullFailure>) -> Option<Warning> {
+        let (repo, mirror) = (held.repo, held.mirror);
+        match pulled {
+            Ok(()) => None,
+            Err(PullFailure::Missing | PullFailure::Gated | PullFailure::RevisionMissing) => {
+                Some(format!("{} is no longer public at {}; this is what was held", repo.address(), remote.name()))
+            }
+            Err(failure) => Some(format!(
+                "{} may be older than at {}: last checked {}; {failure}",
+                repo.address(),
+                remote.name(),
+                mirror.checked
+            )),
+        }
+    }
+
+    /// Notes that the origin does not show a held repository any more. What happens then is the operator's to say.
+    pub(super) async fn withdrawn_note(&self, repo: &Repo, mirror: &Mirror) -> HubResult<()> {
+        let now = self.hub.clock().now();
+        let withdrawn = if mirror.withdrawn.is_none() { Some(Some(now)) } else { None };
+        self.hub.mirror_change(repo, &MirrorPatch { withdrawn, checked: Some(now), ..MirrorPatch::default() }).await?;
+        Ok(())
+    }
+}
+
+impl Held<'_> {
+    /// Returns until when news are waited for.
+    fn news_by(&self) -> Instant {
+        (Instant::now() + NEWS_WAIT).min(self.deadline)
+    }
+}
+
+/// Tells whether two names are the same to a hub.
+pub(super) fn is_same_name(one: &str, other: &str) -> bool {
+    fold_name(one) == fold_name(other)
+}

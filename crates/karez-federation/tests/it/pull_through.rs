@@ -1,0 +1,365 @@
+//! A node that brings what it does not have from an upstream hub: here another node, behind a line that
+//! counts and can be cut.
+
+use karez_catalog::{NewRemote, Remote, RemoteAdded, RemoteKind, RemotePatch};
+use karez_federation::upstream::{UpstreamSettings, address_check, login_context, token_context};
+use karez_hub::{Actor, new_organization};
+use karez_testkit::{Answer, Cut, LinkedNode, NodeOptions, TestClient, TestNode};
+use karez_types::{OrgRole, TokenRole};
+use serde_json::json;
+
+/// An upstream and a node that pulls through.
+struct Pair {
+    up: LinkedNode,
+    node: TestNode,
+    remote: Remote,
+}
+
+/// What the operator set, as typed.
+#[derive(Default)]
+struct Wish<'a> {
+    allow: &'a [&'a str],
+    deny: &'a [&'a str],
+    file_max: Option<&'a str>,
+    pass_tokens: bool,
+}
+
+impl Pair {
+    async fn start() -> Pair {
+        Pair::start_with(Wish::default()).await
+    }
+
+    async fn start_with(wish: Wish<'_>) -> Pair {
+        let up = LinkedNode::start(NodeOptions::default()).await;
+        let node = TestNode::start_with(NodeOptions { seed: 2, ..NodeOptions::default() }).await;
+        let remote = add(&node, "up", &up.url(), wish).await;
+        organisation(&up.node, "hub").await;
+        let alice = up.node.client("alice");
+        alice.repo_create("model", "hub/tiny", "public").await;
+        alice
+            .commit("models/hub/tiny", "main", &[("README.md", b"# tiny\n"), ("config.json", b"{}")])
+            .await
+            .expect(200);
+        Pair { up, node, remote }
+    }
+
+    /// Keeps a token of the upstream's alice for a person of the node.
+    async fn login(&self, person: &str) {
+        let account = self.node.hub.catalog().account_by_name(person).await.unwrap().unwrap();
+        let token = self.up.node.token("alice", TokenRole::Read);
+        let sealed = self.node.hub.secret_seal(&login_context(self.remote.id, account.id), token);
+        assert!(self.node.hub.catalog().remote_login_set(self.remote.id, account.id, &sealed).await.unwrap());
+    }
+
+    /// How many requests went over the line that contain this.
+    fn asked(&self, part: &str) -> usize {
+        self.up.link.requests().iter().filter(|line| line.contains(part)).count()
+    }
+}
+
+/// Makes an organisation on the upstream that alice administers; the node that pulls through has none of its name.
+async fn organisation(node: &TestNode, name: &str) {
+    node.hub.account_create(&Actor::Operator, new_organization(name.parse().unwrap())).await.unwrap();
+    node.hub.member_set(&Actor::Operator, name, "alice", OrgRole::Admin).await.unwrap();
+}
+
+async fn add(node: &TestNode, name: &str, url: &str, wish: Wish<'_>) -> Remote {
+    let texts = |list: &[&str]| list.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
+    let settings = UpstreamSettings::parse(
+        &texts(wish.allow),
+        &texts(wish.deny),
+        wish.file_max,
+        Some("5 min"),
+        true,
+        wish.pass_tokens,
+    )
+    .unwrap();
+    let new = NewRemote {
+        name: name.to_owned(),
+        kind: RemoteKind::Upstream,
+        url: url.to_owned(),
+        log_key: None,
+        witness_key: None,
+        token: None,
+        line: "default".to_owned(),
+        settings: settings.to_json(),
+    };
+    let added = node.hub.catalog().remote_insert(&new, TestNode::START).await.unwrap();
+    let RemoteAdded::Added(remote) = added else { panic!("the name {name} is taken") };
+    node.upstreams.remotes_changed();
+    remote
+}
+
+async fn commit_of(client: &TestClient, repo: &str) -> String {
+    client.get(&format!("/api/models/{repo}")).await.expect(200).json()["sha"].as_str().unwrap().to_owned()
+}
+
+fn words(answer: &Answer) -> String {
+    answer.json()["error"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn a_head_then_a_get_bring_what_is_upstream_once() {
+    let pair = Pair::start().await;
+    let anyone = pair.node.anonymous();
+    let head = anyone.head("/hub/tiny/resolve/main/config.json").await.expect(200);
+    let commit = commit_of(&pair.up.node.anonymous(), "hub/tiny").await;
+    assert_eq!(head.header("x-repo-commit"), commit, "the same commit ids as at the origin");
+    let asked = pair.up.link.requests().len();
+    assert_eq!(&anyone.get("/hub/tiny/resolve/main/config.json").await.expect(200).body[..], b"{}");
+    assert_eq!(&anyone.get(&format!("/hub/tiny/resolve/{commit}/README.md")).await.expect(200).body[..], b"# tiny\n");
+    let missing = anyone.get("/hub/tiny/resolve/main/nothing.txt").await.expect(404);
+    assert_eq!((missing.header("x-error-code"), missing.header("x-repo-commit")), ("EntryNotFound", commit.as_str()));
+    let tree = anyone.get("/api/models/hub/tiny/tree/main").await.expect(200).json();
+    assert_eq!(tree, pair.up.node.anonymous().get("/api/models/hub/tiny/tree/main").await.json());
+    assert_eq!(pair.up.link.requests().len(), asked, "what is held is answered without asking");
+    // Names are the same whatever their case, and written as at the origin.
+    assert_eq!(anyone.get("/api/models/HUB/Tiny").await.expect(200).json()["id"], "hub/tiny");
+}
+
+#[tokio::test]
+async fn a_hundred_who_ask_at_once_are_one_fetch() {
+    let pair = Pair::start().await;
+    let anyone = pair.node.anonymous();
+    let gets = (0..100).map(|_| {
+        let anyone = anyone.clone();
+        tokio::spawn(async move { anyone.get("/hub/tiny/resolve/main/config.json").await.expect(200) })
+    });
+    for get in gets.collect::<Vec<_>>() {
+        assert_eq!(&get.await.unwrap().body[..], b"{}");
+    }
+    assert_eq!(pair.asked("/api/models/hub/tiny"), 1);
+    assert_eq!(pair.asked("git-upload-pack"), 2, "refs and one pack: {:?}", pair.up.link.requests());
+}
+
+#[tokio::test]
+async fn with_the_upstream_down_what_is_held_works_and_the_rest_says_so() {
+    let pair = Pair::start().await;
+    let anyone = pair.node.anonymous();
+    anyone.get("/hub/tiny/resolve/main/config.json").await.expect(200);
+    pair.up.link.cut(Cut::Reset);
+    anyone.get("/hub/tiny/resolve/main/README.md").await.expect(200);
+    let other = anyone.head("/hub/other/resolve/main/config.json").await.expect(504);
+    assert!(other.header("x-error-message").contains("the upstream up"), "{}", other.header("x-error-message"));
+    let revision = anyone.get("/api/models/hub/tiny/revision/dev").await.expect(504);
+    assert!(words(&revision).contains("revision dev of hub/tiny is not held here"), "{}", words(&revision));
+    // Later it may be older than at the origin, and is still there.
+    pair.node.advance_secs(3_600);
+    let old = anyone.get("/hub/tiny/resolve/main/README.md").await.expect(200);
+    assert!(old.header("x-hf-warning").starts_with("origin; hub/tiny may be older than at up"), "{:?}", old.headers);
+    pair.up.link.heal();
+    assert_eq!(anyone.get("/hub/tiny/resolve/main/README.md").await.expect(200).header("x-hf-warning"), "");
+    anyone.get("/api/models/hub/other").await.expect(401);
+}
+
+#[tokio::test]
+async fn a_new_commit_appears_after_the_interval() {
+    let pair = Pair::start().await;
+    let anyone = pair.node.anonymous();
+    let first = commit_of(&anyone, "hub/tiny").await;
+    let alice = pair.up.node.client("alice");
+    alice.commit("models/hub/tiny", "main", &[("config.json", b"{\"a\":1}")]).await.expect(200);
+    assert_eq!(commit_of(&anyone, "hub/tiny").await, first, "within the interval nobody is asked");
+    pair.node.advance_secs(301);
+    assert_eq!(&anyone.get("/hub/tiny/resolve/main/config.json").await.expect(200).body[..], b"{\"a\":1}");
+    let second = commit_of(&pair.up.node.anonymous(), "hub/tiny").await;
+    assert_eq!(commit_of(&anyone, "hub/tiny").await, second);
+    assert_eq!(&anyone.get(&format!("/hub/tiny/resolve/{first}/config.json")).await.expect(200).body[..], b"{}");
+    // Files that did not change did not come again, and are there.
+    assert_eq!(&anyone.get("/hub/tiny/resolve/main/README.md").await.expect(200).body[..], b"# tiny\n");
+}
+
+#[tokio::test]
+async fn tags_branches_commits_and_proposals_are_found() {
+    let pair = Pair::start().await;
+    let (anyone, alice) = (pair.node.anonymous(), pair.up.node.client("alice"));
+    let first = commit_of(&alice, "hub/tiny").await;
+    alice.post("/api/models/hub/tiny/tag/main", &json!({ "tag": "v1", "message": "the first" })).await.expect(200);
+    alice.commit("models/hub/tiny", "main", &[("new.txt", b"new")]).await.expect(200);
+    let middle = commit_of(&alice, "hub/tiny").await;
+    alice.commit("models/hub/tiny", "main", &[("new.txt", b"newer")]).await.expect(200);
+    alice.post("/api/models/hub/tiny/branch/dev", &json!({ "startingPoint": first })).await.expect(200);
+    alice.commit("models/hub/tiny", "dev", &[("dev.txt", b"dev")]).await.expect(200);
+    alice.commit("models/hub/tiny", "main?create_pr=1", &[("pr.txt", b"pr")]).await.expect(200);
+
+    let sha = async |revision: &str| {
+        let answer = anyone.get(&format!("/api/models/hub/tiny/revision/{revision}")).await.expect(200);
+        answer.json()["sha"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(sha(&middle).await, middle, "a commit by its id, before anything else is held");
+    assert_eq!(sha("v1").await, first);
+    assert_eq!(sha(&first[..8]).await, first);
+    anyone.get("/hub/tiny/resolve/dev/dev.txt").await.expect(200);
+    anyone.get("/hub/tiny/resolve/refs%2Fpr%2F1/pr.txt").await.expect(200);
+    assert_eq!(&anyone.get("/hub/tiny/resolve/main/new.txt").await.expect(200).body[..], b"newer");
+    let none = anyone.get("/api/models/hub/tiny/revision/none").await.expect(404);
+    assert_eq!(none.header("x-error-code"), "RevisionNotFound");
+    // The list of refs is the origin's, and its history too.
+    let refs = "/api/models/hub/tiny/refs";
+    assert_eq!(anyone.get(refs).await.expect(200).json(), alice.get(refs).await.json());
+    let commits = "/api/models/hub/tiny/commits/main";
+    assert_eq!(anyone.get(commits).await.expect(200).json(), alice.get(commits).await.json());
+}
+
+#[tokio::test]
+async fn what_is_nowhere_is_asked_for_once_a_minute() {
+    let pair = Pair::start().await;
+    let anyone = pair.node.anonymous();
+    for _ in 0..3 {
+        let answer = anyone.head("/hub/none/resolve/main/config.json").await.expect(401);
+        assert_eq!(answer.header("x-error-code"), "RepoNotFound");
+    }
+    assert_eq!(pair.asked("/api/models/hub/none"), 1);
+    pair.node.advance_secs(61);
+    anyone.get("/api/models/hub/none").await.expect(401);
+    assert_eq!(pair.asked("/api/models/hub/none"), 2);
+}
+
+#[tokio::test]
+async fn names_of_the_node_are_asked_for_nowhere() {
+    let pair = Pair::start().await;
+    let up = pair.up.node.client("alice");
+    up.repo_create("model", "alice/own", "public").await;
+    // alice is a person here too.
+    pair.node.anonymous().get("/api/models/alice/own").await.expect(401);
+    assert_eq!(pair.asked("alice/own"), 0);
+    up.repo_create("model", "acme/own", "public").await;
+    pair.node.anonymous().get("/api/models/acme/own").await.expect(401);
+    assert_eq!(pair.asked("acme/own"), 0, "acme is an organisation of this node as well");
+}
+
+#[tokio::test]
+async fn lists_decide_what_is_asked_for() {
+    let pair = Pair::start_with(Wish { allow: &["hub/*"], deny: &["hub/bad-*"], ..Wish::default() }).await;
+    for (repo, asked) in [("hub/good", 1), ("hub/bad-one", 0), ("other/x", 0)] {
+        pair.node.anonymous().get(&format!("/api/models/{repo}")).await.expect(401);
+        assert_eq!(pair.asked(&format!("/api/models/{repo}")), asked, "{repo}");
+    }
+}
+
+#[tokio::test]
+async fn a_private_repository_is_for_whom_the_upstream_lets_read_it() {
+    let pair = Pair::start().await;
+    let alice = pair.up.node.client("alice");
+    alice.repo_create("model", "hub/secret", "private").await;
+    alice.commit("models/hub/secret", "main", &[("config.json", b"{\"s\":1}")]).await.expect(200);
+    // The node's own token opens it to nobody.
+    let sealed =
+        pair.node.hub.secret_seal(&token_context(pair.remote.id), pair.up.node.token("alice", TokenRole::Read));
+    let patch = RemotePatch { token: Some(Some(sealed)), ..RemotePatch::default() };
+    pair.node.hub.catalog().remote_update(pair.remote.id, &patch).await.unwrap();
+    pair.node.upstreams.remotes_changed();
+    pair.login("erin").await;
+    let file = "/hub/secret/resolve/main/config.json";
+    let (erin, bob, anyone) = (pair.node.reader("erin"), pair.node.reader("bob"), pair.node.anonymous());
+
+    anyone.get(file).await.expect(401);
+    bob.get(file).await.expect(404);
+    assert_eq!(&erin.get(file).await.expect(200).body[..], b"{\"s\":1}");
+    let closed = async || {
+        for (client, status) in [(&anyone, 401), (&bob, 404)] {
+            let answer = client.get(file).await.expect(status);
+            assert_eq!(answer.header("x-error-code"), "RepoNotFound");
+            let none = client.get("/hub/none/resolve/main/config.json").await.expect(status);
+            assert_eq!(words(&answer).replace("secret", "none"), words(&none), "it answers as what does not exist");
+            assert_eq!(client.get("/api/models?author=hub").await.json(), json!([]));
+            client.get("/api/models/hub/secret/tree/main").await.expect(status);
+        }
+    };
+    closed().await;
+    // Within the time of the grant nobody is asked again, afterwards once.
+    let asked = pair.asked("auth-check");
+    erin.get(file).await.expect(200);
+    assert_eq!(pair.asked("auth-check"), asked);
+    pair.node.advance_secs(301);
+    erin.get(file).await.expect(200);
+    assert_eq!(pair.asked("auth-check"), asked + 1);
+    // The upstream is gone: those whom it allowed before are told so, others nothing.
+    pair.node.advance_secs(301);
+    pair.up.link.cut(Cut::Reset);
+    let silent = erin.get(file).await.expect(504);
+    assert!(words(&silent).contains("up says who may read hub/secret, and cannot be asked"), "{}", words(&silent));
+    bob.get(file).await.expect(404);
+    pair.up.link.heal();
+    // A right that ended there ends here.
+    pair.up.node.hub.member_remove(&Actor::Operator, "hub", "alice").await.unwrap();
+    erin.get(file).await.expect(404);
+    closed().await;
+}
+
+#[tokio::test]
+async fn a_strange_token_may_be_known_upstream() {
+    let pair = Pair::start_with(Wish { pass_tokens: true, ..Wish::default() }).await;
+    let alice = pair.up.node.client("alice");
+    alice.repo_create("model", "hub/secret", "private").await;
+    alice.commit("models/hub/secret", "main", &[("config.json", b"{}")]).await.expect(200);
+    let file = "/hub/secret/resolve/main/config.json";
+    let guest = TestClient::new(pair.node.url(), Some(pair.up.node.token("alice", TokenRole::Read)));
+    let stranger = TestClient::new(pair.node.url(), Some("hf_nobodyknowsthisone0000000000000000"));
+    let other = TestClient::new(pair.node.url(), Some(pair.up.node.token("bob", TokenRole::Read)));
+    assert_eq!(words(&stranger.get(file).await.expect(401)), "Invalid credentials in Authorization header");
+    guest.get(file).await.expect(200);
+    guest.get("/hub/tiny/resolve/main/config.json").await.expect(200);
+    other.get(file).await.expect(401);
+    pair.node.anonymous().get(file).await.expect(401);
+    // Here a guest is nobody.
+    let body = json!({ "type": "model", "organization": "alice", "name": "x" });
+    guest.post("/api/repos/create", &body).await.expect(401);
+    guest.get("/api/whoami-v2").await.expect(401);
+    // Asked once for each token, then remembered for a while.
+    assert_eq!(pair.asked("whoami-v2"), 3);
+    stranger.get(file).await.expect(401);
+    guest.get(file).await.expect(200);
+    assert_eq!(pair.asked("whoami-v2"), 3);
+}
+
+#[tokio::test]
+async fn addresses_of_the_own_network_need_the_operators_word() {
+    for url in
+        ["http://127.0.0.1:80", "http://localhost", "http://10.0.0.1", "http://[::1]", "http://0x7f.1", "ftp://x"]
+    {
+        assert!(address_check(url, false).is_err(), "{url}");
+    }
+    assert!(address_check("http://169.254.169.254", true).is_err(), "secrets of clouds never");
+    assert!(address_check("https://user:pass@hub.example.org", true).is_err());
+    assert_eq!(address_check("https://hub.example.org/", false).unwrap(), "https://hub.example.org");
+    // Also when it came into the catalog another way.
+    let pair = Pair::start().await;
+    let settings = json!({});
+    let patch = RemotePatch { settings: Some(settings), ..RemotePatch::default() };
+    pair.node.hub.catalog().remote_update(pair.remote.id, &patch).await.unwrap();
+    pair.node.upstreams.remotes_changed();
+    let refused = pair.node.anonymous().get("/api/models/hub/tiny").await.expect(504);
+    assert!(words(&refused).contains("is this machine"), "{}", words(&refused));
+    assert_eq!(pair.up.link.requests().len(), 0);
+}
+
+#[tokio::test]
+async fn nodes_that_are_upstream_of_each_other_do_not_ask_in_circles() {
+    let pair = Pair::start().await;
+    add(&pair.up.node, "down", pair.node.url(), Wish::default()).await;
+    pair.node.anonymous().get("/api/models/nobody/none").await.expect(401);
+    pair.up.node.anonymous().get("/api/models/nobody/nothing").await.expect(401);
+    assert_eq!(pair.asked("/api/models/nobody/none"), 1);
+}
+
+#[tokio::test]
+async fn a_repository_that_the_upstream_no_longer_shows_is_marked_and_stays() {
+    let pair = Pair::start().await;
+    let anyone = pair.node.anonymous();
+    anyone.get("/hub/tiny/resolve/main/config.json").await.expect(200);
+    let settings = json!({ "visibility": "private" });
+    pair.up.node.client("alice").put("/api/models/hub/tiny/settings", &settings).await.expect(200);
+    pair.node.advance_secs(301);
+    let answer = anyone.get("/hub/tiny/resolve/main/config.json").await.expect(200);
+    assert!(answer.header("x-hf-warning").contains("no longer public at up"), "{:?}", answer.headers);
+    let address = karez_types::RepoAddress::parse(karez_types::RepoKind::Model, "hub/tiny").unwrap();
+    let (_, mirror) = pair.node.hub.mirror_find(&address).await.unwrap().unwrap();
+    assert!(mirror.withdrawn.is_some());
+    let settings = json!({ "visibility": "public" });
+    pair.up.node.client("alice").put("/api/models/hub/tiny/settings", &settings).await.expect(200);
+    pair.node.advance_secs(301);
+    let answer = anyone.get("/hub/tiny/resolve/main/config.json").await.expect(200);
+    assert_eq!(answer.header("x-hf-warning"), "");
+    assert!(pair.node.hub.mirror_find(&address).await.unwrap().unwrap().1.withdrawn.is_none());
+}
