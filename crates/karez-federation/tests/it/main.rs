@@ -2,14 +2,6 @@
 //! and over real sockets, with nodes, and servers that lie.
 
 mod carrier;
-mod git;
-mod http;
-mod liar;
-mod pull;
-mod pull_through;
-mod sources;
-//! Transfers from sources in memory that follow a script of faults, in time that costs none.
-
 mod disk_full;
 mod faults;
 mod git;
@@ -18,6 +10,7 @@ mod hub;
 mod liar;
 mod liars;
 mod pull;
+mod pull_through;
 mod restarts;
 mod sample;
 mod sink;
