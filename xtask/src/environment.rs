@@ -32,6 +32,8 @@ pub enum Venv {
     Hub1,
     /// The S3 server that stands in for a real one.
     S3,
+    /// The Go toolchain, whose own code checks the log.
+    Go,
 }
 
 impl Venv {
@@ -40,6 +42,7 @@ impl Venv {
             Venv::Hub2 => "hub2",
             Venv::Hub1 => "hub1",
             Venv::S3 => "s3",
+            Venv::Go => "go",
         }
     }
 

@@ -51,6 +51,13 @@ impl Node {
         Ok(node)
     }
 
+    /// The program at the command line of this node.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(target().join("debug/karez"));
+        command.args(arguments).env("KAREZ_DATA_DIR", self.folder.join("data")).current_dir(&self.folder);
+        command
+    }
+
     /// The base URL of the node.
     pub fn endpoint(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)

@@ -4,6 +4,7 @@ mod boundaries;
 mod clients;
 mod fuzz;
 mod lint;
+mod oracle;
 mod rust;
 mod sources;
 
@@ -51,7 +52,7 @@ impl Session {
 
 type Step = (&'static str, fn(&mut Session) -> Result<Counts>);
 
-const STEPS: [Step; 11] = [
+const STEPS: [Step; 12] = [
     ("environment", set_up),
     ("format", |_| lint::format()),
     ("sources", |_| sources::check()),
@@ -59,6 +60,7 @@ const STEPS: [Step; 11] = [
     ("clippy", |_| lint::clippy()),
     ("rust", Session::rust_tests),
     ("fuzz", |_| fuzz::build()),
+    ("oracle", |session| session.program().and_then(|()| oracle::check())),
     ("upstream", |session| session.program().and_then(|()| rust::upstream())),
     ("clients-hub2", |session| session.program().and_then(|()| clients::hub(Venv::Hub2))),
     ("clients-hub1", |session| session.program().and_then(|()| clients::hub(Venv::Hub1))),
@@ -91,11 +93,12 @@ pub fn run(words: &[String]) -> Result<bool> {
 fn set_up(_: &mut Session) -> Result<Counts> {
     let mut counts = Counts::default();
     type Part = (&'static str, fn() -> Result<()>);
-    let parts: [Part; 5] = [
+    let parts: [Part; 6] = [
         ("packages", environment::ensure_packages),
         ("environment hub2", || Venv::Hub2.ensure()),
         ("environment hub1", || Venv::Hub1.ensure()),
         ("environment s3", || Venv::S3.ensure()),
+        ("environment go", || Venv::Go.ensure()),
         ("javascript client", || environment::ensure_javascript().map(drop)),
     ];
     for (name, part) in parts {
