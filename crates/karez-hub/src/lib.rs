@@ -93,7 +93,7 @@ pub use log::{
     DESCRIPTOR_DAYS, HighWater, HighWaterMark, LogBytes, LogKeys, LogPlace, LogState, LogVerified, NoHighWater,
     NodeWords, SeenCheckpoint, WitnessAnswer,
 };
-pub use mirror::{FileClaim, MirrorFile, MirrorUpdate, NameAlias};
+pub use mirror::{FileClaim, MirrorFile, MirrorUpdate, NameAlias, RepoOrigin};
 pub use ollama::{OllamaBlob, OllamaImage, OllamaLayer};
 pub use owned_repos::{OwnedPage, OwnedRepo};
 pub use preupload::{UploadAdvice, UploadMode, UploadPlan};

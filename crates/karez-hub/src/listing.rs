@@ -94,6 +94,10 @@ impl Hub {
             files += info.siblings.as_ref().map_or(0, Vec::len);
             items.push(info);
         }
+        let mut origins = self.origins(items.iter().map(|info| &info.repo)).await?;
+        for info in &mut items {
+            info.origin = origins.remove(&info.repo.id);
+        }
         let last = items.last().filter(|_| has_more);
         let next = last.map(|info| self.cursor_seal(order, RepoCursor::after(&info.repo, search.sort)));
         Ok(RepoPage { items, next })

@@ -8,6 +8,7 @@ use karez_formats::lfs::LfsPointer;
 use karez_types::{GitOid, RepoAddress, RepoPath, Revision, Timestamp};
 use serde_json::Value;
 
+use crate::mirror::RepoOrigin;
 use crate::safetensors_metadata::ParameterCounts;
 use crate::{Actor, Hub, HubResult, RepoField, Right};
 
@@ -39,6 +40,8 @@ pub struct RepoInfo {
     pub safetensors: Option<Arc<ParameterCounts>>,
     /// Bytes of all large files that the repository may serve, if asked for.
     pub stored_bytes: Option<u64>,
+    /// Where it comes from, if its history is made elsewhere.
+    pub origin: Option<RepoOrigin>,
 }
 
 /// A file of a repository.
@@ -91,13 +94,17 @@ impl Hub {
         detail: SiblingDetail,
     ) -> HubResult<RepoInfo> {
         let repo = self.repo_open(actor, address, Right::Read).await?;
-        let Some(revision) = revision else {
-            let (commit, modified) = (repo.head, repo.modified);
-            return self.info_gather(repo, commit, modified, fields, detail).await;
+        let origin = self.origins(std::iter::once(&repo)).await?.remove(&repo.id);
+        let (commit, modified) = match revision {
+            None => (repo.head, repo.modified),
+            Some(revision) => {
+                let commit = self.revision_resolve(&repo, revision).await?;
+                let committed = self.commit_read(commit).await?.committer.unix_secs;
+                (Some(commit), Timestamp(committed.saturating_mul(1000)))
+            }
         };
-        let commit = self.revision_resolve(&repo, revision).await?;
-        let committed = self.commit_read(commit).await?.committer.unix_secs;
-        self.info_gather(repo, Some(commit), Timestamp(committed.saturating_mul(1000)), fields, detail).await
+        let info = self.info_gather(repo, commit, modified, fields, detail).await?;
+        Ok(RepoInfo { origin, ..info })
     }
 
     /// Checks that the caller may do this to a repository, and nothing else.
@@ -108,7 +115,7 @@ impl Hub {
         self.repo_open(actor, address, right).await.map(|_| ())
     }
 
-    /// Collects the properties of a repository that the caller may see.
+    /// Collects the properties of a repository that the caller may see, but for where it comes from.
     pub(crate) async fn info_gather(
         &self,
         repo: Repo,
@@ -128,6 +135,7 @@ impl Hub {
             config: None,
             safetensors: None,
             stored_bytes: None,
+            origin: None,
         };
         if wants(&[F::CardData, F::ModelIndex, F::Datasets, F::Models, F::PaperswithcodeId]) {
             info.card = Some(self.catalog.repo_card(info.repo.id).await?).filter(|card| !card.is_null());

@@ -135,7 +135,7 @@ pub(crate) fn header_text(text: &str) -> HeaderValue {
 
 /// Returns the headers of which scripts on other sites may read the values (huggingface.js needs them).
 pub(crate) const EXPOSED_HEADERS: &str = "X-Repo-Commit, X-Linked-Size, X-Linked-ETag, X-Xet-Hash, Link, X-Error-Code, \
-     X-Error-Message, X-Request-Id, ETag, Content-Range, Accept-Ranges, Content-Disposition";
+     X-Error-Message, X-Karez-Withdrawn, X-Request-Id, ETag, Content-Range, Accept-Ranges, Content-Disposition";
 
 /// Name of the header that carries the id of a request.
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");

@@ -9,6 +9,7 @@
 mod chunks;
 mod files;
 mod names;
+mod origin;
 mod update;
 
 use std::collections::HashSet;
@@ -18,6 +19,7 @@ use karez_types::{GitOid, OwnerName, RemoteId, RepoAddress, Visibility, Zone};
 
 pub use files::{FileClaim, MirrorFile};
 pub use names::NameAlias;
+pub use origin::RepoOrigin;
 pub use update::MirrorUpdate;
 
 use crate::{Hub, HubError, HubResult};

@@ -177,3 +177,86 @@ async fn a_restricted_mirror_is_for_whom_the_origin_allows() {
     assert_eq!(node.client("nora").get(path).await.expect(200).body.as_ref(), b"secret", "the node's administrator");
     assert_eq!(repo.address(), karez_types::RepoAddress::parse(RepoKind::Model, "far/secret").unwrap());
 }
+
+#[tokio::test]
+async fn where_a_repository_comes_from_is_in_the_answers() {
+    let node = TestNode::start().await;
+    let repo = node.mirror("far/m").await;
+    node.client("alice").repo_create("model", "alice/own", "public").await;
+    let mut origin = Origin::default();
+    let commit = origin.commit(&[("a", b"1")], &[]);
+    node.hub.mirror_apply(&repo, origin.take(&[(Origin::main(), commit)])).await.unwrap();
+    let start = TestNode::START.to_string();
+    let expected = json!({
+        "remote": "hub",
+        "repo": "far/m",
+        "heldSince": start,
+        "checked": start,
+        "verifiedBy": "upstream",
+        "withdrawn": null,
+        "override": null,
+        "keep": "demand",
+    });
+    let anonymous = node.anonymous();
+    for path in ["", "/revision/main", "?expand=sha"] {
+        let info = anonymous.get(&format!("/api/models/far/m{path}")).await.expect(200);
+        assert_eq!((&info.json()["origin"], info.header("x-karez-withdrawn")), (&expected, ""));
+    }
+    assert!(anonymous.get("/api/models/alice/own").await.expect(200).json().get("origin").is_none());
+    let listed = anonymous.get("/api/models?sort=createdAt&direction=1").await.expect(200).json();
+    let origins: Vec<_> = listed.as_array().unwrap().iter().map(|item| item.get("origin").cloned()).collect();
+    assert_eq!(origins, [Some(expected), None]);
+}
+
+#[tokio::test]
+async fn what_its_origin_withdrew_is_marked_or_hidden() {
+    let node = TestNode::start().await;
+    let repo = node.mirror("far/m").await;
+    let mut origin = Origin::default();
+    let commit = origin.commit(&[("a", b"1")], &[]);
+    node.hub.mirror_apply(&repo, origin.take(&[(Origin::main(), commit)])).await.unwrap();
+    node.advance_secs(60);
+    let at = node.hub.clock().now();
+    node.hub.mirror_withdraw(&repo, Some(at)).await.unwrap();
+    let bob = node.client("bob");
+    let (file, info) = ("/far/m/resolve/main/a", "/api/models/far/m");
+    let readable = async || {
+        for path in [file, info] {
+            assert_eq!(bob.get(path).await.expect(200).header("x-karez-withdrawn"), at.to_string());
+        }
+        assert_eq!(bob.get(info).await.json()["origin"]["withdrawn"], at.to_string());
+        assert_eq!(bob.get("/api/models").await.expect(200).json().as_array().unwrap().len(), 1);
+    };
+    let hidden = async || {
+        let missing = bob.get(file).await.expect(404);
+        assert_eq!(missing.header("x-error-code"), "RepoNotFound");
+        bob.get(info).await.expect(404);
+        node.anonymous().get(file).await.expect(401);
+        assert!(bob.get("/api/models").await.expect(200).json().as_array().unwrap().is_empty());
+        // The node's administrators still see it, and nothing is deleted.
+        assert_eq!(node.client("nora").get(file).await.expect(200).body.as_ref(), b"1");
+    };
+    // Unless the operator says so, it stays.
+    readable().await;
+    node.hub.mirror_override(&repo, Some("hide")).await.unwrap();
+    hidden().await;
+    node.hub.mirror_override(&repo, None).await.unwrap();
+    let hub = node.remote("hub").await;
+    let settings = |word: &str| karez_catalog::RemotePatch {
+        settings: Some(json!({ "withdrawn": word })),
+        ..karez_catalog::RemotePatch::default()
+    };
+    node.hub.catalog().remote_update(hub.id, &settings("hide")).await.unwrap();
+    hidden().await;
+    node.hub.mirror_override(&repo, Some("keep")).await.unwrap();
+    readable().await;
+    assert_eq!(bob.get(info).await.json()["origin"]["override"], "keep");
+    assert!(matches!(node.hub.mirror_override(&repo, Some("burn")).await, Err(HubError::Invalid(_))));
+    // It comes back over there.
+    node.hub.mirror_override(&repo, None).await.unwrap();
+    node.hub.mirror_withdraw(&repo, None).await.unwrap();
+    assert_eq!(bob.get(info).await.expect(200).header("x-karez-withdrawn"), "");
+    node.client("alice").repo_create("model", "alice/own", "public").await;
+    let own = node.hub.catalog().repo_find(&Origin::model("alice/own")).await.unwrap().unwrap().repo;
+    assert!(matches!(node.hub.mirror_withdraw(&own, Some(at)).await, Err(HubError::Missing(_))));
+}

@@ -1,8 +1,11 @@
 //! A repository as clients read it (`ModelInfo`, `DatasetInfo`, `SpaceInfo`, `KernelInfo`).
 
-use karez_hub::{RepoField, RepoInfo, Sibling};
+use axum::http::{HeaderName, HeaderValue};
+use karez_hub::{Repo, RepoField, RepoInfo, RepoOrigin, Sibling};
 use karez_types::{RepoKind, Visibility};
 use serde_json::{Map, Value, json};
+
+use crate::error::header_text;
 
 /// Returns the repository with these fields. A field of which the node knows nothing is left out:
 /// clients read that as unknown.
@@ -19,7 +22,30 @@ pub(super) fn repo_json(info: &RepoInfo, fields: &[RepoField]) -> Value {
             body.insert(field.as_str().to_owned(), value);
         }
     }
+    if let Some(origin) = &info.origin {
+        body.insert("origin".to_owned(), origin_json(origin));
+    }
     Value::Object(body)
+}
+
+/// Returns where a repository comes from. Clients of other hubs pass over the key.
+fn origin_json(RepoOrigin { remote, mirror }: &RepoOrigin) -> Value {
+    json!({
+        "remote": remote,
+        "repo": mirror.remote_repo.id(),
+        "heldSince": mirror.held_since,
+        "checked": mirror.checked,
+        "verifiedBy": mirror.verified_by,
+        "withdrawn": mirror.withdrawn,
+        "override": mirror.local_override,
+        "keep": mirror.keep.as_str(),
+    })
+}
+
+/// Returns the header that says when its origin withdrew a repository that is still readable here.
+pub(super) fn withdrawn_header(repo: &Repo) -> Option<(HeaderName, HeaderValue)> {
+    let at = repo.mirror?.withdrawn?;
+    Some((HeaderName::from_static("x-karez-withdrawn"), header_text(&at.to_string())))
 }
 
 fn field_json(info: &RepoInfo, field: RepoField) -> Option<Value> {

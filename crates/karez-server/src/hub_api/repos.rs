@@ -1,14 +1,14 @@
 //! Routes about repositories as a whole.
 
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use karez_hub::{Actor, HubError, HubResult, Repo, RepoSettings, RepoWish, Right, SiblingDetail};
 use karez_types::{OwnerName, RepoAddress, RepoKind, Visibility};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::repo_json::repo_json;
+use super::repo_json::{repo_json, withdrawn_header};
 use crate::error::{ApiError, ApiResult};
 use crate::extract::{Base, Caller, JsonBody, Params, QueryOf, Target, json};
 use crate::{AppState, BodyBound, Guard, Route, Verb};
@@ -218,7 +218,7 @@ async fn repo_info(
     Target(address): Target,
     params: Params,
     QueryOf(query): QueryOf<Vec<(String, String)>>,
-) -> ApiResult<axum::Json<Value>> {
+) -> ApiResult<Response> {
     let expand = values_of(&query, "expand");
     let fields = match expand.is_empty() {
         true => karez_hub::RepoField::of_info(address.kind),
@@ -232,7 +232,8 @@ async fn repo_info(
         // This node does not scan files yet, and says so.
         body["securityRepoStatus"] = json!({ "scansDone": false, "filesWithIssues": [] });
     }
-    Ok(json(body))
+    let headers: HeaderMap = withdrawn_header(&info.repo).into_iter().collect();
+    Ok((headers, json(body)).into_response())
 }
 
 async fn auth_check_read(

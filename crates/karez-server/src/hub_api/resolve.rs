@@ -9,6 +9,7 @@ use karez_hub::{HubError, Resolved};
 use karez_types::{ByteRange, RepoAddress, RepoPath, Revision};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
+use super::repo_json::withdrawn_header;
 use crate::error::{ApiResult, header_text};
 use crate::extract::{Base, Caller, Params, Target};
 use crate::{AppState, BodyBound, Guard, Route, Verb};
@@ -41,6 +42,7 @@ async fn file_resolve(
     let asked = request.headers();
     let etag = format!("\"{}\"", file.etag());
     let mut headers = describe(&base, &repo.address(), &file, &etag, wants_attachment(request.uri()));
+    headers.extend(withdrawn_header(&repo));
     let is_head = request.method() == Method::HEAD;
     if counts_as_download(is_head, asked, &file) {
         state.hub.download_count(repo.id);
