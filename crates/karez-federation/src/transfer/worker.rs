@@ -22,6 +22,9 @@ use super::{ByteStream, Encoding, Piece, Source, SourceError, SourceId, Stored};
 /// Bytes that one worker has in memory before it writes them, and a little more: one item of its stream.
 const BATCH_BYTES: usize = 1 << 20;
 
+/// What is asked for, the best first.
+const ENCODINGS: [&dyn Encoding; 1] = [&Stored];
+
 /// Time between two attempts to write to a full disk.
 const FULL_RETRY_SECS: u64 = 2;
 
@@ -73,8 +76,9 @@ impl Job {
     async fn fetch(&self, shared: &Shared) -> Result<Outcome, Failure> {
         let Job { span, piece, source, cancel, .. } = self;
         let bytes = ByteRange { start: span.range.start - piece.at, end: span.range.end - piece.at };
-        // Today there is one; the first that both sides know will be taken.
-        let encoding = Stored;
+        let known = ENCODINGS.iter().find(|encoding| source.encodings().contains(&encoding.name()));
+        // In no form that is known here, so for us it is not there.
+        let encoding = *known.ok_or(SourceError::Gone)?;
         let opened = tokio::select! {
             biased;
             () = cancel.notified() => return Ok(Outcome::Cancelled),
