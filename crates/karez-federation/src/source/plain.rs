@@ -22,6 +22,8 @@ pub struct PlainSource {
     file_bytes: u64,
     /// Where the address led last: the signed address of a store, most often. Saves a round trip a range.
     led_to: Mutex<Option<Url>>,
+    /// Whether such an address refused the next range: the public hub signs one for each.
+    leads_elsewhere: AtomicBool,
     /// Whether the server answered a range with everything.
     knows_no_ranges: AtomicBool,
     rolling: Rolling,
@@ -35,6 +37,7 @@ impl PlainSource {
             url,
             file_bytes,
             led_to: Mutex::new(None),
+            leads_elsewhere: AtomicBool::new(false),
             knows_no_ranges: AtomicBool::new(false),
             rolling: Rolling::default(),
         }
@@ -54,13 +57,14 @@ impl PlainSource {
             if answer.status == StatusCode::PARTIAL_CONTENT {
                 return ranged(answer, asked, Some(self.file_bytes));
             }
-            // Most likely it has expired; where the file is now is asked below.
+            // It has expired, or was for one range only; where the file is now is asked below.
+            self.leads_elsewhere.store(true, Ordering::Relaxed);
             self.remember(None);
         }
         let answer = self.remote.ask(HttpRequest::get(self.url.clone()).range(asked)).await?;
         match answer.status {
             StatusCode::PARTIAL_CONTENT => {
-                if answer.url != self.url {
+                if answer.url != self.url && !self.leads_elsewhere.load(Ordering::Relaxed) {
                     self.remember(Some(answer.url.clone()));
                 }
                 ranged(answer, asked, Some(self.file_bytes))

@@ -1,16 +1,19 @@
 //! A Xet hub: places of chunks by reconstruction, bytes from signed addresses.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
 use http::StatusCode;
-use karez_types::{ByteRange, FileHash, GitOid, RepoAddress};
+use karez_types::{ByteRange, FileHash, GitOid, RepoAddress, XorbHash};
 use serde::Deserialize;
 use url::Url;
 
 use super::fetch::ranged;
-use super::xet_answer::{Fetches, Reconstruction, fetch_of};
+use super::rolling::Rolling;
+use super::xet_answer::{Fetch, Fetches, Reconstruction, fetch_of};
 use super::{ANSWER_BYTES_MAX, PLAN_BYTES_MAX, Remote};
 use crate::net::{HttpRequest, NetError};
 use crate::transfer::{ByteStream, CostClass, Place, STORED, Source, SourceError, XetTerm};
@@ -24,10 +27,16 @@ struct Token {
 }
 
 /// Ranges of xorbs at signed addresses. They are asked for without any token.
-#[derive(Clone)]
+///
+/// The public hub signs an address for one Range header exactly; ours takes every range inside. Where only the
+/// whole range is given, it is read once and handed out in stretches.
 pub struct XetSource {
     remote: Remote,
-    fetches: Arc<Fetches>,
+    fetches: Fetches,
+    /// Whether an address has refused a part of its range and given the whole.
+    gives_whole_ranges: AtomicBool,
+    /// Streams of whole ranges, by xorb and first byte.
+    rolling: Mutex<HashMap<(XorbHash, u64), Rolling>>,
 }
 
 impl XetSource {
@@ -48,7 +57,47 @@ impl XetSource {
         let cas = Url::parse(&token.cas_url).map_err(|_| wrong())?;
         let answer = reconstruction(remote, &cas, &token.access_token, hash).await?;
         let (terms, fetches) = answer.read(file_bytes)?;
-        Ok((terms, XetSource { remote: remote.clone(), fetches: Arc::new(fetches) }))
+        let source = XetSource {
+            remote: remote.clone(),
+            fetches,
+            gives_whole_ranges: AtomicBool::new(false),
+            rolling: Mutex::default(),
+        };
+        Ok((terms, source))
+    }
+
+    /// Asks a signed address for a range.
+    async fn get(&self, fetch: &Fetch, range: ByteRange) -> Result<ByteStream, SourceError> {
+        let request = HttpRequest::get(Url::clone(&fetch.url)).range(range);
+        let answer = self.remote.client().send(request).await?;
+        match answer.status {
+            StatusCode::PARTIAL_CONTENT => ranged(answer, range, None),
+            StatusCode::FORBIDDEN | StatusCode::UNAUTHORIZED => Err(SourceError::Expired),
+            StatusCode::NOT_FOUND | StatusCode::GONE => Err(SourceError::Gone),
+            status => Err(self.remote.failure(status)),
+        }
+    }
+
+    fn rolling_of(&self, xorb: XorbHash, fetch: &Fetch) -> Rolling {
+        let mut rolling = self.rolling.lock().unwrap_or_else(PoisonError::into_inner);
+        rolling.entry((xorb, fetch.bytes.start)).or_default().clone()
+    }
+
+    async fn range(&self, xorb: XorbHash, asked: ByteRange) -> Result<ByteStream, SourceError> {
+        let fetch = fetch_of(&self.fetches, xorb, asked).ok_or(SourceError::Gone)?;
+        let within = ByteRange { start: asked.start - fetch.bytes.start, end: asked.end - fetch.bytes.start };
+        if self.gives_whole_ranges.load(Ordering::Relaxed) {
+            return self.rolling_of(xorb, fetch).read(within, || self.get(fetch, fetch.bytes)).await;
+        }
+        match self.get(fetch, asked).await {
+            // Over, or signed for the whole range only? The whole range tells.
+            Err(SourceError::Expired) if asked != fetch.bytes => {
+                let whole = self.get(fetch, fetch.bytes).await?;
+                self.gives_whole_ranges.store(true, Ordering::Relaxed);
+                self.rolling_of(xorb, fetch).read(within, || std::future::ready(Ok(whole))).await
+            }
+            other => other,
+        }
     }
 
     /// Returns an address from which bytes will come.
@@ -121,15 +170,7 @@ impl Source for XetSource {
         Box::pin(async move {
             let Place::Xorb { xorb, start } = *place else { return Err(SourceError::Gone) };
             let asked = ByteRange { start: start + bytes.start, end: start + bytes.end };
-            let fetch = fetch_of(&self.fetches, xorb, asked).ok_or(SourceError::Gone)?;
-            let request = HttpRequest::get(Url::clone(&fetch.url)).range(asked);
-            let answer = self.remote.client().send(request).await?;
-            match answer.status {
-                StatusCode::PARTIAL_CONTENT => ranged(answer, asked, None),
-                StatusCode::FORBIDDEN | StatusCode::UNAUTHORIZED => Err(SourceError::Expired),
-                StatusCode::NOT_FOUND | StatusCode::GONE => Err(SourceError::Gone),
-                status => Err(self.remote.failure(status)),
-            }
+            self.range(xorb, asked).await
         })
     }
 

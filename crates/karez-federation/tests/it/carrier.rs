@@ -17,6 +17,8 @@ pub struct Carry {
     pub without_header: Option<&'static str>,
     /// The Range header of requests is not carried.
     pub without_ranges: bool,
+    /// A signed address gives exactly the ranges that it was signed for, as on the public hub.
+    pub exact_ranges: bool,
 }
 
 /// Starts a carrier in front of a node.
@@ -28,6 +30,11 @@ pub async fn carrier(node_url: &str, carry: Carry) -> Liar {
         Box::pin(async move {
             if carry.without.iter().any(|prefix| asked.target.starts_with(prefix)) {
                 return Reply::new(404, &[], b"not carried");
+            }
+            let signed = asked.target.split_once("?r=").map(|(_, query)| query.split('&').next().unwrap_or_default());
+            let is_exact = |list: &str| list.split(',').any(|one| asked.header("range") == format!("bytes={one}"));
+            if carry.exact_ranges && signed.is_some_and(|list| !is_exact(list)) {
+                return Reply::new(403, &[], b"signed for another range");
             }
             let range = if carry.without_ranges { "" } else { asked.header("range") };
             let key = (asked.target.clone(), range.to_owned());

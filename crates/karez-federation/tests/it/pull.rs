@@ -174,6 +174,7 @@ async fn a_file_comes_byte_for_byte_in_every_way() {
         (Carry { without: &["/federation/", "/cas/v2/"], ..Carry::default() }, "reconstructed"),
         (Carry { without: &["/federation/", "/cas/v2/", "/cas/v1/"], ..Carry::default() }, "plain"),
         (Carry { without: &["/federation/", "/api/"], ..Carry::default() }, "plain"),
+        (Carry { exact_ranges: true, ..no_maps }, "reconstructed"),
         (plain, "plain"),
         (Carry { without_ranges: true, ..plain }, "plain"),
     ] {
