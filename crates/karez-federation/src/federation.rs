@@ -13,6 +13,7 @@ use karez_types::Entropy;
 use tokio::time::Instant;
 
 use crate::FederationSettings;
+use crate::follow::Gates;
 use crate::net::HttpOptions;
 use crate::peer::{
     self, Asked, Follower, Memory, Peer, PeerError, Polled, Table, Wire, WireError, describe, described_check,
@@ -42,6 +43,7 @@ pub struct Federation {
     pub(crate) settings: FederationSettings,
     pub(crate) http: HttpOptions,
     pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) gates: Gates,
     table: RwLock<Arc<Table>>,
     /// Whether there may be something new to follow.
     follow_wanted: AtomicBool,
@@ -51,7 +53,15 @@ impl Federation {
     /// Puts a federation together. Nothing is dialled before a step is called.
     pub fn new(parts: FederationParts) -> Federation {
         let FederationParts { hub, settings, http, entropy } = parts;
-        Federation { hub, settings, http, entropy, table: RwLock::default(), follow_wanted: AtomicBool::new(true) }
+        Federation {
+            hub,
+            settings,
+            http,
+            entropy,
+            gates: Gates::default(),
+            table: RwLock::default(),
+            follow_wanted: AtomicBool::new(true),
+        }
     }
 
     /// Returns the peers as they were when they were last looked at.
@@ -240,15 +250,9 @@ impl Federation {
 
     /// Charges what came from a peer to its line.
     async fn charge(&self, peer: &Peer) {
-        let bytes = peer.wire.take_received();
-        let (catalog, now) = (self.hub.catalog(), self.hub.clock().now());
-        let charged = async {
-            let line = crate::follow::line_load(catalog, &peer.remote.line).await?;
-            crate::follow::line_charge(catalog, &line, now, bytes).await
-        };
-        if let Err(error) = charged.await {
-            tracing::warn!(line = peer.remote.line, bytes, %error, "could not count what came over a line");
-        }
+        let gate = self.gates.of(&self.hub, &peer.remote.line);
+        gate.count(peer.wire.take_received());
+        gate.charge().await;
     }
 
     /// Writes down what is wrong with a peer.

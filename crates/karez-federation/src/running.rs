@@ -95,6 +95,7 @@ async fn run(federation: Arc<Federation>, mut stopped: watch::Receiver<bool>) {
         }
     }
     conversations.shutdown().await;
+    federation.gates.charge_all().await;
     for task in [witnessing, following].into_iter().flatten() {
         task.abort();
         let _ = task.await;

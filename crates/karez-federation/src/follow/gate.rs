@@ -159,20 +159,29 @@ impl LineGate {
         Ok(())
     }
 
+    /// Counts bytes that have come some other way than through a gated source.
+    pub fn count(&self, bytes: u64) {
+        let mut state = self.state();
+        state.uncharged += bytes;
+        state.since += bytes;
+    }
+
     fn closed(&self, allowance: &Allowance) -> SourceError {
         SourceError::Unreachable(format!("the line {} is {}", self.name, allowance.why))
     }
 
     /// Writes down what came.
     pub async fn charge(&self) {
-        let (line, bytes) = {
-            let mut state = self.state();
-            (state.line.clone(), std::mem::take(&mut state.uncharged))
-        };
+        let bytes = std::mem::take(&mut self.state().uncharged);
         if bytes == 0 {
             return;
         }
-        if let Err(error) = line_charge(self.hub.catalog(), &line, self.hub.clock().now(), bytes).await {
+        let (catalog, now) = (self.hub.catalog(), self.hub.clock().now());
+        let charged = async {
+            let line = line_load(catalog, &self.name).await?;
+            line_charge(catalog, &line, now, bytes).await
+        };
+        if let Err(error) = charged.await {
             tracing::warn!(line = self.name, bytes, %error, "could not count what came over a line");
             self.state().uncharged += bytes;
         }

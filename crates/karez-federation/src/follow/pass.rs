@@ -26,8 +26,8 @@ pub struct FollowPass {
     pub done: u64,
     /// Mirrors whose history was brought up to date.
     pub mirrored: u64,
-    /// Large files whose transfer was begun or goes on.
-    pub transfers: u64,
+    /// Large files that are not here yet.
+    pub waiting: u64,
     /// Mirrors that were marked as withdrawn.
     pub withdrawn: u64,
     /// Owner names that clash.

@@ -1,11 +1,21 @@
 //! What a rule asks for of one repository: its history and small files, then its large files.
 
-use karez_catalog::FeedRepo;
+use karez_catalog::{FeedRepo, Keep, Mirror, MirrorPatch, NewMirror, Repo};
+use karez_hub::HubError;
 use karez_types::RepoAddress;
+use url::Url;
 
 use super::{FollowError, FollowPass, LoadedRule};
 use crate::Federation;
-use crate::peer::Peer;
+use crate::peer::{Peer, PeerError};
+use crate::source::{GitLimits, GitRemote, HistoryHere, Remote};
+
+/// Commits of each branch that come when the whole history was not asked for.
+const DEPTH: u32 = 1;
+/// The branch that the log speaks of.
+const MAIN: &str = "refs/heads/main";
+/// How mirrors are verified whose head their origin's log names.
+const VERIFIED_BY_LOG: &str = "log";
 
 impl Federation {
     /// Brings a repository here as far as its rule says; tells whether everything is here.
@@ -15,10 +25,114 @@ impl Federation {
         repo: &FeedRepo,
         rule: &LoadedRule,
         address: &RepoAddress,
-        _pass: &mut FollowPass,
+        pass: &mut FollowPass,
     ) -> Result<bool, FollowError> {
-        let name = &peer.remote.name;
-        let keep = rule.row.keep.as_str();
-        Err(FollowError::Later(format!("{} of {name} is to be kept {keep} as {address}", repo.repo)))
+        let gate = self.gates.of(&self.hub, &peer.remote.line);
+        let allowance = gate.allowance().await;
+        if !allowance.may_start {
+            return Err(FollowError::Later(format!("the line {} is {}", peer.remote.line, allowance.why)));
+        }
+        let (here, mirror) = match self.mirror_of(peer, repo, rule.row.keep, address).await {
+            Err(FollowError::Hub(HubError::NameClash(why))) => {
+                pass.clashes += 1;
+                self.incident(&peer.remote.name, "name-clash", &why).await;
+                return Ok(true);
+            }
+            made => made?,
+        };
+        if self.history_update(peer, repo, &here, &mirror).await? {
+            pass.mirrored += 1;
+        }
+        if mirror.keep < Keep::Whole {
+            return Ok(true);
+        }
+        self.files_follow(peer, repo, rule, &here, pass).await
+    }
+
+    /// Returns the mirror of a repository, made now or before; more is kept of it when the rule says so.
+    async fn mirror_of(
+        &self,
+        peer: &Peer,
+        repo: &FeedRepo,
+        keep: Keep,
+        address: &RepoAddress,
+    ) -> Result<(Repo, Mirror), FollowError> {
+        let new = NewMirror {
+            address: address.clone(),
+            remote: peer.remote.id,
+            remote_repo: repo.repo.clone(),
+            keep,
+            is_restricted: false,
+            verified_by: VERIFIED_BY_LOG.to_owned(),
+            gated: None,
+        };
+        let (here, mirror) = self.hub.mirror_create(&new).await?;
+        if mirror.keep >= keep {
+            return Ok((here, mirror));
+        }
+        let patch = MirrorPatch { keep: Some(keep), ..MirrorPatch::default() };
+        let mirror = self.hub.mirror_change(&here, &patch).await?;
+        Ok((here, mirror))
+    }
+
+    /// Brings history and small files up to date; tells whether something came. The head must be the one
+    /// that the origin's log names: what only its git server says is not believed.
+    async fn history_update(
+        &self,
+        peer: &Peer,
+        repo: &FeedRepo,
+        here: &Repo,
+        mirror: &Mirror,
+    ) -> Result<bool, FollowError> {
+        let catalog = self.hub.catalog();
+        let base = Url::parse(peer.wire.url())
+            .map_err(|error| PeerError::Setup(format!("{} is no address: {error}", peer.wire.url())))?;
+        let cost = self.gates.of(&self.hub, &peer.remote.line).cost();
+        let remote = Remote::new(&peer.remote.name, base, peer.wire.http().clone(), None, cost);
+        let git = GitRemote::new(remote, repo.repo.clone(), GitLimits::from(self.hub.limits()));
+        let (refs, shallow) = (catalog.ref_list(here.id).await?, catalog.mirror_shallow(here.id).await?);
+        let history = HistoryHere { refs: &refs, shallow: &shallow };
+        // All history comes with a whole copy, and goes on coming where it has begun.
+        let depth = (mirror.keep < Keep::Whole || !mirror.is_whole_history && !refs.is_empty()).then_some(DEPTH);
+        let update = git.update(history, depth, VERIFIED_BY_LOG).await;
+        let update = update.map_err(|error| FollowError::Later(format!("its history did not come: {error}")))?;
+        let Some(update) = update else { return Ok(false) };
+        let bytes: u64 = update.objects.iter().map(|(_, content)| content.len() as u64).sum();
+        self.gates.of(&self.hub, &peer.remote.line).count(bytes);
+        let head = update.refs.iter().find(|(name, _)| name.as_str() == MAIN).map(|(_, head)| *head);
+        if head.is_some_and(|head| head != repo.head) {
+            return Err(FollowError::Later("its main branch is not where its log says; the log is read again".into()));
+        }
+        self.hub.mirror_apply(here, update).await?;
+        let patch = MirrorPatch { checked: Some(self.hub.clock().now()), ..MirrorPatch::default() };
+        self.hub.mirror_change(here, &patch).await?;
+        Ok(true)
+    }
+
+    /// Makes the large files that a rule chooses readable here; tells whether all of them are.
+    async fn files_follow(
+        &self,
+        peer: &Peer,
+        repo: &FeedRepo,
+        rule: &LoadedRule,
+        here: &Repo,
+        pass: &mut FollowPass,
+    ) -> Result<bool, FollowError> {
+        let Some(head) = repo.head else { return Ok(true) };
+        let files = self.hub.mirror_files(here, head).await?;
+        let paths: Vec<&str> = files.iter().map(|file| file.path.as_str()).collect();
+        let chosen = rule.rule.files.choose(&paths);
+        let mut missing = 0;
+        for (file, _) in files.iter().zip(chosen).filter(|(file, is_chosen)| *is_chosen && !file.is_held) {
+            // What is stored already, for anyone who may read it, need not travel.
+            if !self.hub.mirror_file_attach(here, file.sha256).await? {
+                missing += 1;
+            }
+        }
+        if missing > 0 {
+            pass.waiting += missing;
+            tracing::debug!(repo = %repo.repo, peer = peer.remote.name, missing, "large files are not here yet");
+        }
+        Ok(missing == 0)
     }
 }

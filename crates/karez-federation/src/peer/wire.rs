@@ -79,6 +79,11 @@ impl Wire {
         &self.base
     }
 
+    /// Returns the client through which it is asked.
+    pub fn http(&self) -> &HttpClient {
+        &self.http
+    }
+
     /// Returns the bytes that came since this was last asked, about: what the line is charged with.
     pub fn take_received(&self) -> u64 {
         self.received_bytes.swap(0, Ordering::Relaxed)

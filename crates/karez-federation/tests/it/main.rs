@@ -9,6 +9,7 @@ mod http;
 mod hub;
 mod liar;
 mod liars;
+mod peers;
 mod pull;
 mod pull_through;
 mod restarts;
