@@ -104,15 +104,15 @@ async fn three_nodes_follow_and_sign_for_each_other() {
     assert!(to >= 2, "publication and commit are entries, {to}");
 
     // Both cosign, and the next growth too.
-    for _ in 0..2 {
+    for round in 0..2 {
         for (name, asked) in a.federation().witness_all().await {
             assert_eq!(asked.unwrap(), Asked::Cosigned(1), "{name}");
         }
         let note = Note::parse(a.hub.log_checkpoint().await.unwrap().unwrap().as_bytes()).unwrap();
         assert_eq!(note.signatures().len(), 3);
         assert!(a.federation().witness_all().await.into_iter().all(|(_, asked)| asked.unwrap() == Asked::Nothing));
-        amina.commit("models/amina/base", "main", &[("a.txt", to.to_string().as_bytes())]).await.expect(200);
-        publish(&a, &amina, &format!("amina/more-{}", note.text().len())).await;
+        amina.commit("models/amina/base", "main", &[("a.txt", round.to_string().as_bytes())]).await.expect(200);
+        publish(&a, &amina, &format!("amina/more-{round}")).await;
     }
     // Whoever has not been added is not cosigned for.
     befriend(&b, &c, "c").await;
