@@ -4,14 +4,20 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::BoxFuture;
 use karez_catalog::Catalog;
 use karez_federation::net::{HttpOptions, Reach};
-use karez_federation::{Federation, FederationParts, FederationSettings};
 use karez_federation::upstream::Upstreams;
-use karez_hub::{Actor, HighWater, Hub, HubParts, LogKeys, NewToken, NoHighWater, new_organization, new_user};
+use karez_federation::{Federation, FederationParts, FederationSettings};
+use karez_hub::{
+    Actor, FarFile, FarFiles, FileStream, HighWater, Hub, HubError, HubParts, HubResult, LogKeys, NewToken,
+    NoHighWater, Repo, new_organization, new_user,
+};
 use karez_server::{AppState, serve};
 use karez_store::{Store, StoreLocation};
-use karez_types::{Clock, Entropy as _, FixedClock, Limits, OrgRole, SeededEntropy, SystemClock, Timestamp, TokenRole};
+use karez_types::{
+    ByteRange, Clock, Entropy as _, FixedClock, Limits, OrgRole, SeededEntropy, SystemClock, Timestamp, TokenRole,
+};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -54,6 +60,23 @@ pub struct NodeOptions {
     pub high_water: Arc<dyn HighWater>,
     /// How the node deals with others; unset: not at all. Its steps are taken by the test.
     pub federation: Option<FederationSettings>,
+    /// Whether nothing is asked of remotes, for cases about what the node itself does.
+    pub is_alone: bool,
+}
+
+/// Brings nothing.
+struct Nobody;
+
+impl FarFiles for Nobody {
+    fn file_stream<'a>(
+        &'a self,
+        _: &'a Actor,
+        _: &'a Repo,
+        file: FarFile,
+        _: ByteRange,
+    ) -> BoxFuture<'a, HubResult<FileStream>> {
+        Box::pin(async move { Err(HubError::Missing(format!("nobody brings {}", file.path))) })
+    }
 }
 
 /// Returns the keys of the log of a node with this seed.
@@ -76,6 +99,7 @@ impl Default for NodeOptions {
             public_url: None,
             high_water: Arc::new(NoHighWater),
             federation: None,
+            is_alone: false,
         }
     }
 }
@@ -111,6 +135,11 @@ impl TestNode {
     /// Starts the usual node.
     pub async fn start() -> TestNode {
         TestNode::start_with(NodeOptions::default()).await
+    }
+
+    /// Starts a node that asks nothing of remotes.
+    pub async fn start_alone() -> TestNode {
+        TestNode::start_with(NodeOptions { is_alone: true, ..NodeOptions::default() }).await
     }
 
     /// Starts a node that differs from the usual one.
@@ -150,15 +179,31 @@ impl TestNode {
                 entropy: Arc::new(SeededEntropy::new(options.seed.wrapping_add(1))),
             }))
         });
+        if options.is_alone {
+            // The first word counts, and nobody keeps it alive.
+            hub.far_files_set(&Arc::new(Nobody));
+        }
         let upstreams = Upstreams::new(Arc::clone(&hub), &FederationSettings::default());
-        state = state.with_upstreams(Arc::clone(&upstreams));
+        if !options.is_alone {
+            state = state.with_upstreams(Arc::clone(&upstreams));
+        }
         if let Some(federation) = &federation {
             state = state.with_federation(Arc::clone(federation));
         }
         let (stop, stopped) = oneshot::channel::<()>();
         let stopped = async move { drop(stopped.await) };
         let server = tokio::spawn(serve(listener, state, stopped, STOP_GRACE));
-        TestNode { hub, federation, upstreams, clock: fixed, address, tokens, folder, stop: Some(stop), server: Some(server) }
+        TestNode {
+            hub,
+            federation,
+            upstreams,
+            clock: fixed,
+            address,
+            tokens,
+            folder,
+            stop: Some(stop),
+            server: Some(server),
+        }
     }
 
     /// Returns the node's real address, without a trailing slash.

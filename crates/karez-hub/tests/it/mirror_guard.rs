@@ -10,7 +10,7 @@ use crate::mirrors::{body, noise, pointer, sha256};
 
 #[tokio::test]
 async fn nobody_writes_to_a_mirror() {
-    let node = TestNode::start().await;
+    let node = TestNode::start_alone().await;
     let repo = node.mirror("far/m").await;
     let mut origin = Origin::default();
     let commit = origin.commit(&[("a", b"1")], &[]);
@@ -62,7 +62,7 @@ async fn nobody_writes_to_a_mirror() {
 
 #[tokio::test]
 async fn names_that_belong_to_a_remote_take_no_repositories_of_this_node() {
-    let node = TestNode::start().await;
+    let node = TestNode::start_alone().await;
     node.mirror("far/m").await;
     for person in ["bob", "nora"] {
         let client = node.client(person);
@@ -102,7 +102,7 @@ async fn names_that_belong_to_a_remote_take_no_repositories_of_this_node() {
 
 #[tokio::test]
 async fn a_mirror_is_duplicated_once_its_files_are_here() {
-    let node = TestNode::start().await;
+    let node = TestNode::start_alone().await;
     let repo = node.mirror("far/m").await;
     let weights = noise(5, 200_000);
     let mut origin = Origin::default();
@@ -123,7 +123,7 @@ async fn a_mirror_is_duplicated_once_its_files_are_here() {
 
 #[tokio::test]
 async fn a_restricted_mirror_is_for_whom_the_origin_allows() {
-    let node = TestNode::start().await;
+    let node = TestNode::start_alone().await;
     let hub = node.remote("hub").await;
     let new = NewMirror { is_restricted: true, gated: Some("auto".to_owned()), ..Origin::mirror(&hub, "far/secret") };
     let (repo, _) = node.hub.mirror_create(&new).await.unwrap();
@@ -180,7 +180,7 @@ async fn a_restricted_mirror_is_for_whom_the_origin_allows() {
 
 #[tokio::test]
 async fn where_a_repository_comes_from_is_in_the_answers() {
-    let node = TestNode::start().await;
+    let node = TestNode::start_alone().await;
     let repo = node.mirror("far/m").await;
     node.client("alice").repo_create("model", "alice/own", "public").await;
     let mut origin = Origin::default();
@@ -210,7 +210,7 @@ async fn where_a_repository_comes_from_is_in_the_answers() {
 
 #[tokio::test]
 async fn what_its_origin_withdrew_is_marked_or_hidden() {
-    let node = TestNode::start().await;
+    let node = TestNode::start_alone().await;
     let repo = node.mirror("far/m").await;
     let mut origin = Origin::default();
     let commit = origin.commit(&[("a", b"1")], &[]);

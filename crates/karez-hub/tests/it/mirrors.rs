@@ -74,7 +74,7 @@ async fn get(node: &TestNode, path: &str) -> karez_testkit::Answer {
 
 #[tokio::test]
 async fn a_history_arrives_and_grows() {
-    let node = TestNode::start().await;
+    let node = TestNode::start_alone().await;
     let repo = node.mirror("far/m").await;
     let card = b"---\ntags: [desert]\npipeline_tag: text-generation\n---\nA model.\n";
     let mut origin = Origin::default();
@@ -110,7 +110,7 @@ async fn a_history_arrives_and_grows() {
 
 #[tokio::test]
 async fn what_is_wrong_or_absent_is_refused() {
-    let node = TestNode::start().await;
+    let node = TestNode::start_alone().await;
     let repo = node.mirror("far/m").await;
     let mut origin = Origin::default();
     let commit = origin.commit(&[("a", b"1"), ("b", b"2")], &[]);
@@ -172,7 +172,7 @@ async fn what_is_wrong_or_absent_is_refused() {
 
 #[tokio::test]
 async fn a_remote_cannot_open_what_others_keep_here() {
-    let node = TestNode::start().await;
+    let node = TestNode::start_alone().await;
     let alice = node.client("alice");
     alice.repo_create("model", "alice/secret", "private").await;
     let weights = noise(1, 300_000);
@@ -217,7 +217,7 @@ async fn a_remote_cannot_open_what_others_keep_here() {
 #[tokio::test]
 async fn limits_hold() {
     let limits = Limits { git_pack_objects_max: 20, repo_refs_max: 2, ..Limits::default() };
-    let node = TestNode::start_with(NodeOptions { limits, ..NodeOptions::default() }).await;
+    let node = TestNode::start_with(NodeOptions { limits, is_alone: true, ..NodeOptions::default() }).await;
     let repo = node.mirror("far/m").await;
     let mut origin = Origin::default();
     let commit = origin.commit(&[("a", b"1")], &[]);
@@ -237,7 +237,7 @@ async fn limits_hold() {
 
 #[tokio::test]
 async fn history_ends_where_the_remote_cut_it() {
-    let node = TestNode::start().await;
+    let node = TestNode::start_alone().await;
     let repo = node.mirror("far/m").await;
     let mut origin = Origin::default();
     let first = origin.commit(&[("old", b"1")], &[]);
@@ -275,7 +275,7 @@ async fn history_ends_where_the_remote_cut_it() {
 
 #[tokio::test]
 async fn a_pointer_that_lies_about_the_length_opens_nothing() {
-    let node = TestNode::start().await;
+    let node = TestNode::start_alone().await;
     let repo = node.mirror("far/m").await;
     let weights = noise(6, 200_000);
     for (id, stated) in [("short", 100u64), ("long", 300_000)] {
@@ -297,7 +297,7 @@ async fn a_pointer_that_lies_about_the_length_opens_nothing() {
 
 #[tokio::test]
 async fn a_file_is_readable_once_its_terms_are_verified() {
-    let node = TestNode::start().await;
+    let node = TestNode::start_alone().await;
     let repo = node.mirror("far/m").await;
     let weights = noise(2, 1_500_000);
     let mut origin = Origin::default();
@@ -360,7 +360,7 @@ async fn a_file_is_readable_once_its_terms_are_verified() {
 
 #[tokio::test]
 async fn a_plain_file_is_readable_once_verified() {
-    let node = TestNode::start().await;
+    let node = TestNode::start_alone().await;
     let repo = node.mirror("far/m").await;
     let weights = noise(3, 400_000);
     let mut origin = Origin::default();
@@ -391,7 +391,7 @@ async fn a_plain_file_is_readable_once_verified() {
 
 #[tokio::test]
 async fn a_private_file_of_this_node_is_not_attached() {
-    let node = TestNode::start().await;
+    let node = TestNode::start_alone().await;
     let repo = node.mirror("far/m").await;
     let alice = node.hub.catalog().account_by_name("alice").await.unwrap().unwrap();
     let weights = noise(4, 200_000);

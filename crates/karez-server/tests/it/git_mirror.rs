@@ -9,7 +9,7 @@ use crate::git::{git, try_git};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_shallow_mirror_is_cloned_shallow() {
-    let node = TestNode::start().await;
+    let node = TestNode::start_alone().await;
     let repo = node.mirror("far/m").await;
     let mut origin = Origin::default();
     let first = origin.commit(&[("a", b"1")], &[]);
@@ -67,7 +67,7 @@ async fn a_shallow_mirror_is_cloned_shallow() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_push_to_a_mirror_is_told_where_it_belongs() {
-    let node = TestNode::start().await;
+    let node = TestNode::start_alone().await;
     let repo = node.mirror("far/m").await;
     let mut origin = Origin::default();
     let commit = origin.commit(&[("a", b"1")], &[]);
