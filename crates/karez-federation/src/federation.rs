@@ -4,21 +4,24 @@
 //! Every step is a method of its own that ends: the loop in [`running`](crate::running) only decides when.
 //! Tests call the steps.
 
+use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use karez_hub::Hub;
-use karez_types::Entropy;
+use karez_types::{Entropy, Sha256};
 use tokio::time::Instant;
 
 use crate::FederationSettings;
-use crate::follow::Gates;
+use crate::follow::{self, Gates};
 use crate::net::HttpOptions;
 use crate::peer::{
     self, Asked, Follower, Memory, Peer, PeerError, Polled, Table, Wire, WireError, describe, described_check,
     described_keep, wire_to,
 };
+use crate::transfer::Transfers;
 
 /// How long a description of a peer is good before it is asked for again.
 const DESCRIBE_EVERY: Duration = Duration::from_secs(3600);
@@ -35,6 +38,8 @@ pub struct FederationParts {
     pub http: HttpOptions,
     /// Where randomness comes from: for the turns of peers.
     pub entropy: Arc<dyn Entropy>,
+    /// Where the journals of large files are; unset: no large file is fetched.
+    pub folder: Option<PathBuf>,
 }
 
 /// The federation of a node. Shared by all behind an [`Arc`].
@@ -43,7 +48,11 @@ pub struct Federation {
     pub(crate) settings: FederationSettings,
     pub(crate) http: HttpOptions,
     pub(crate) entropy: Arc<dyn Entropy>,
-    pub(crate) gates: Gates,
+    pub(crate) gates: Arc<Gates>,
+    /// Large files on their way, and the folder of their journals.
+    pub(crate) transfers: Option<(Arc<Transfers>, PathBuf)>,
+    /// Files that could not be fetched, until when they rest.
+    resting: Mutex<HashMap<Sha256, Instant>>,
     table: RwLock<Arc<Table>>,
     /// Whether there may be something new to follow.
     follow_wanted: AtomicBool,
@@ -52,16 +61,29 @@ pub struct Federation {
 impl Federation {
     /// Puts a federation together. Nothing is dialled before a step is called.
     pub fn new(parts: FederationParts) -> Federation {
-        let FederationParts { hub, settings, http, entropy } = parts;
+        let FederationParts { hub, settings, http, entropy, folder } = parts;
+        let gates = Arc::new(Gates::default());
+        let transfers = folder.map(|folder| (follow::transfers(&hub, &gates, &entropy, &folder), folder));
         Federation {
             hub,
             settings,
             http,
             entropy,
-            gates: Gates::default(),
+            gates,
+            transfers,
+            resting: Mutex::default(),
             table: RwLock::default(),
             follow_wanted: AtomicBool::new(true),
         }
+    }
+
+    pub(crate) fn resting(&self) -> MutexGuard<'_, HashMap<Sha256, Instant>> {
+        self.resting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Says that there may be something new to follow.
+    pub(crate) fn want_follow(&self) {
+        self.follow_wanted.store(true, Ordering::Relaxed);
     }
 
     /// Returns the peers as they were when they were last looked at.
@@ -91,7 +113,7 @@ impl Federation {
         memory.due = Some(Instant::now() + self.rest(memory.failures));
         drop(memory);
         match &polled {
-            Ok(Polled::Grew { .. }) => self.follow_wanted.store(true, Ordering::Relaxed),
+            Ok(Polled::Grew { .. }) => self.want_follow(),
             Ok(_) => {}
             Err(error) => self.complain(peer, error).await,
         }

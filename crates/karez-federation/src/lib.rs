@@ -18,11 +18,11 @@ mod peer_settings;
 pub mod policy;
 mod running;
 mod settings;
-pub mod source;
 pub mod sim;
+pub mod source;
 pub mod transfer;
-pub mod views;
 pub mod upstream;
+pub mod views;
 
 pub use federation::{Federation, FederationParts};
 pub use metrics::metrics;

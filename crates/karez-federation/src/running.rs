@@ -38,7 +38,7 @@ impl Running {
 
 impl Federation {
     /// Follows, and says in the log what did not work.
-    async fn follow(&self) {
+    async fn follow(self: &Arc<Self>) {
         match self.follow_pass().await {
             Ok(pass) => pass.troubles.iter().for_each(|trouble| tracing::info!(trouble, "could not follow")),
             Err(error) => tracing::warn!(%error, "could not look at what peers publish"),
@@ -65,6 +65,7 @@ async fn run(federation: Arc<Federation>, mut stopped: watch::Receiver<bool>) {
         {
             tracing::warn!(%error, "could not look at the peers");
         }
+        federation.gates.refresh().await;
         let table = federation.table();
         for peer in table.all() {
             let is_due = peer.memory.try_lock().is_ok_and(|memory| memory.due.is_none_or(|due| due <= Instant::now()));
@@ -95,6 +96,9 @@ async fn run(federation: Arc<Federation>, mut stopped: watch::Receiver<bool>) {
         }
     }
     conversations.shutdown().await;
+    if let Some(transfers) = federation.transfers() {
+        transfers.stop().await;
+    }
     federation.gates.charge_all().await;
     for task in [witnessing, following].into_iter().flatten() {
         task.abort();

@@ -171,11 +171,13 @@ impl TestNode {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("some port is free");
         let address = format!("http://{}", listener.local_addr().expect("a listener has an address"));
         let mut state = AppState::new(Arc::clone(&hub), options.public_url.as_deref());
+        std::fs::create_dir_all(folder.path().join("transfers")).expect("a test may make a folder");
         let federation = options.federation.map(|settings| {
             Arc::new(Federation::new(FederationParts {
                 hub: Arc::clone(&hub),
                 settings,
                 http: HttpOptions::new(Reach::Public),
+                folder: Some(folder.path().join("transfers")),
                 entropy: Arc::new(SeededEntropy::new(options.seed.wrapping_add(1))),
             }))
         });

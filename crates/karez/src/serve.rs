@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use karez_federation::Federation;
 use karez_federation::upstream::Upstreams;
+use karez_federation::{Federation, FederationParts};
 use karez_hub::Hub;
 use karez_server::AppState;
 use tokio::net::TcpListener;
@@ -43,7 +43,11 @@ pub async fn run(serve: &Serve, settings: &Settings) -> anyhow::Result<()> {
     let data = folder.map(data_folder::shown);
     print::lines(&welcome::text(&url, data.as_deref(), &serve.admin, token.as_deref()));
 
-    let federation = Arc::new(Federation::new(federation::parts(&hub, settings)));
+    // What is on its way needs a place on this machine, also where everything else is elsewhere.
+    let journals = karez_federation::follow::journal_folder(&settings.data_dir);
+    std::fs::create_dir_all(&journals).with_context(|| format!("cannot make {}", journals.display()))?;
+    let parts = federation::parts(&hub, settings);
+    let federation = Arc::new(Federation::new(FederationParts { folder: Some(journals), ..parts }));
     let upstreams = Upstreams::new(Arc::clone(&hub), &settings.federation);
     let state = AppState::new(Arc::clone(&hub), settings.public_url.as_deref())
         .with_federation(Arc::clone(&federation))

@@ -1,31 +1,28 @@
 //! A line while bytes come over it: they are counted, slowed to its rate, and stopped when its window
 //! closes or its budget is used up.
 //!
-//! There is one gate for each line, shared by everything that comes over it. It sits between a source and
-//! the transfer, so every kind of source obeys, and a transfer sees a closed line as a source that cannot
-//! be reached now: what it has stays, and it goes on when the line opens.
+//! There is one gate for each line, shared by everything that comes over it. Transfers ask it several times
+//! a second, so it answers from memory, which [`Gates::refresh`] keeps fresh. A transfer over a line that
+//! closes keeps what it has, and goes on when the line opens.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use bytes::Bytes;
-use futures::future::BoxFuture;
-use futures::{StreamExt, TryStreamExt, stream};
 use karez_hub::Hub;
-use karez_types::{ByteRange, Timestamp};
+use karez_types::Timestamp;
 use tokio::time::Instant;
 
 use super::{line_allowance, line_charge, line_load};
 use crate::policy::line::{Allowance, CostClass, Line};
-use crate::transfer::{ByteStream, CostClass as SourceCost, Place, Source, SourceError};
+use crate::transfer::{LINE_CONNECTIONS_MAX, LineRule, Lines, Priority};
 
-/// Bytes that are counted in memory before they are written down: what a crash forgets at most.
-const CHARGE_BYTES: u64 = 4 << 20;
 /// How long an answer of the line's rules is good when nothing ends it earlier.
 const ALLOWANCE_EVERY: Duration = Duration::from_secs(10);
-/// Seconds of rate that may come at once after a pause.
-const BURST_SECS: f64 = 0.25;
+/// What may come at once after a pause, in time at the line's rate.
+const BURST: Duration = Duration::from_millis(250);
+/// Longest wait for a rate.
+const WAIT_MAX: Duration = Duration::from_secs(86_400);
 
 /// A line in use.
 pub struct LineGate {
@@ -56,6 +53,14 @@ impl Gates {
     pub fn of(&self, hub: &Arc<Hub>, name: &str) -> Arc<LineGate> {
         let mut gates = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(gates.entry(name.to_owned()).or_insert_with(|| Arc::new(LineGate::new(Arc::clone(hub), name))))
+    }
+
+    /// Looks the lines up whose answers are old, and writes down what came over them.
+    pub async fn refresh(&self) {
+        let gates: Vec<_> = self.0.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect();
+        for gate in gates {
+            gate.allowance().await;
+        }
     }
 
     /// Writes down what came over all lines.
@@ -129,45 +134,11 @@ impl LineGate {
         (!is_over && !is_spent).then(|| allowance.clone())
     }
 
-    /// Lets bytes through that have come: counts them, and waits as long as the rate of the line asks.
-    ///
-    /// # Errors
-    /// When the line may not be used any more; the bytes count as received all the same.
-    pub async fn pass(&self, bytes: u64) -> Result<(), SourceError> {
-        let is_much = {
-            let mut state = self.state();
-            state.uncharged += bytes;
-            state.since += bytes;
-            state.uncharged >= CHARGE_BYTES
-        };
-        if is_much {
-            self.charge().await;
-        }
-        let allowance = self.allowance().await;
-        if !allowance.may_start {
-            return Err(self.closed(&allowance));
-        }
-        let Some(rate) = allowance.rate_cap.filter(|&rate| rate > 0) else { return Ok(()) };
-        let wait_until = {
-            let mut state = self.state();
-            let now = Instant::now();
-            let start = state.free_at.max(now.checked_sub(Duration::from_secs_f64(BURST_SECS)).unwrap_or(now));
-            state.free_at = start + Duration::from_secs_f64(bytes as f64 / rate as f64);
-            state.free_at
-        };
-        tokio::time::sleep_until(wait_until).await;
-        Ok(())
-    }
-
     /// Counts bytes that have come some other way than through a gated source.
     pub fn count(&self, bytes: u64) {
         let mut state = self.state();
         state.uncharged += bytes;
         state.since += bytes;
-    }
-
-    fn closed(&self, allowance: &Allowance) -> SourceError {
-        SourceError::Unreachable(format!("the line {} is {}", self.name, allowance.why))
     }
 
     /// Writes down what came.
@@ -188,73 +159,40 @@ impl LineGate {
     }
 }
 
-/// A source behind the gate of its line.
-pub struct GatedSource {
-    source: Arc<dyn Source>,
-    gate: Arc<LineGate>,
-}
-
-impl GatedSource {
-    /// Puts a source behind a gate.
-    pub fn new(source: Arc<dyn Source>, gate: Arc<LineGate>) -> GatedSource {
-        GatedSource { source, gate }
-    }
-}
-
-impl Source for GatedSource {
-    fn name(&self) -> &str {
-        self.source.name()
-    }
-
-    fn cost(&self) -> SourceCost {
-        source_cost(self.gate.cost())
-    }
-
-    fn encodings(&self) -> &[&'static str] {
-        self.source.encodings()
-    }
-
-    fn open<'a>(
-        &'a self,
-        place: &'a Place,
-        bytes: ByteRange,
-        encoding: &'static str,
-    ) -> BoxFuture<'a, Result<ByteStream, SourceError>> {
-        Box::pin(async move {
-            let allowance = self.gate.allowance().await;
-            if !allowance.may_start {
-                return Err(self.gate.closed(&allowance));
+impl Lines for Gates {
+    fn rule(&self, line: &str, _priority: Priority) -> LineRule {
+        let open = LineRule { connections_max: LINE_CONNECTIONS_MAX, closed: None };
+        let gates = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(gate) = gates.get(line) else { return open };
+        let now = gate.hub.clock().now();
+        let state = gate.state();
+        let closed = match &state.allowance {
+            None => Some("its line is being looked up".to_owned()),
+            Some((allowance, ..)) if !allowance.may_start => Some(allowance.why.clone()),
+            Some((allowance, ..)) if allowance.until.is_some_and(|until| until <= now) => {
+                Some("its line is being looked up again".to_owned())
             }
-            let inner = self.source.open(place, bytes, encoding).await?;
-            let gate = Arc::clone(&self.gate);
-            // What has come is handed on before the line says stop: it was paid for.
-            let gated = inner.then(move |piece| {
-                let gate = Arc::clone(&gate);
-                async move {
-                    let piece: Bytes = piece?;
-                    let passed = gate.pass(piece.len() as u64).await;
-                    Ok::<_, SourceError>(stream::iter([Ok(piece)].into_iter().chain(passed.err().map(Err))))
-                }
-            });
-            Ok(gated.try_flatten().boxed())
-        })
+            Some((allowance, ..)) if allowance.bytes_left.is_some_and(|left| state.since >= left) => {
+                Some("the budget of its line is used up".to_owned())
+            }
+            Some(_) => None,
+        };
+        LineRule { closed, ..open }
     }
 
-    fn probe(&self) -> BoxFuture<'_, Result<Duration, SourceError>> {
-        self.source.probe()
-    }
-
-    fn redial(&self) {
-        self.source.redial();
-    }
-}
-
-/// Returns the class of a line as transfers call it.
-pub fn source_cost(cost: CostClass) -> SourceCost {
-    match cost {
-        CostClass::Lan => SourceCost::Lan,
-        CostClass::OnNet => SourceCost::OnNet,
-        CostClass::Night => SourceCost::Night,
-        CostClass::Metered => SourceCost::Metered,
+    fn received(&self, line: &str, bytes: u64) -> Duration {
+        let gates = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(gate) = gates.get(line) else { return Duration::ZERO };
+        gate.count(bytes);
+        let mut state = gate.state();
+        let rate = state.allowance.as_ref().and_then(|(allowance, ..)| allowance.rate_cap).filter(|&rate| rate > 0);
+        let Some(rate) = rate else { return Duration::ZERO };
+        let now = Instant::now();
+        let start = state.free_at.max(now.checked_sub(BURST).unwrap_or(now));
+        // Eighths of a microsecond would not be noticed; a rate of nearly nothing waits a day at most.
+        let took_us = u128::from(bytes) * 1_000_000 / u128::from(rate);
+        let took = Duration::from_micros(u64::try_from(took_us).unwrap_or(u64::MAX)).min(WAIT_MAX);
+        state.free_at = start + took;
+        state.free_at.saturating_duration_since(now)
     }
 }

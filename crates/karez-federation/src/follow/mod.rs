@@ -1,5 +1,6 @@
 //! Following: what peers publish comes here as the operator's rules say, over lines as they allow.
 
+mod files;
 mod gate;
 mod goals;
 mod lines;
@@ -9,7 +10,9 @@ mod rules;
 mod whole;
 mod withdraw;
 
-pub use gate::{GatedSource, Gates, LineGate, source_cost};
+pub use files::journal_folder;
+pub(crate) use files::transfers;
+pub use gate::{Gates, LineGate};
 pub use goals::shortages;
 pub use lines::{DEFAULT_LINE, line_allowance, line_charge, line_load, line_read};
 pub use names::{LocalName, NameView, local_name, names};

@@ -64,7 +64,7 @@ pub(super) struct Scene {
 
 impl Federation {
     /// Looks at everything that peers publish and this node has not acted on.
-    pub async fn follow_pass(&self) -> Result<FollowPass, FollowError> {
+    pub async fn follow_pass(self: &std::sync::Arc<Self>) -> Result<FollowPass, FollowError> {
         let catalog = self.hub.catalog();
         let scene = Scene {
             table: self.table(),
@@ -96,7 +96,7 @@ impl Federation {
 
     /// Does what one repository of a peer asks for; tells whether everything is done.
     async fn follow_repo(
-        &self,
+        self: &std::sync::Arc<Self>,
         scene: &Scene,
         peer: &Peer,
         repo: &FeedRepo,

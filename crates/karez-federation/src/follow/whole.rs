@@ -1,5 +1,7 @@
 //! What a rule asks for of one repository: its history and small files, then its large files.
 
+use std::sync::Arc;
+
 use karez_catalog::{FeedRepo, Keep, Mirror, MirrorPatch, NewMirror, Repo};
 use karez_hub::HubError;
 use karez_types::RepoAddress;
@@ -20,7 +22,7 @@ const VERIFIED_BY_LOG: &str = "log";
 impl Federation {
     /// Brings a repository here as far as its rule says; tells whether everything is here.
     pub(super) async fn follow_whole(
-        &self,
+        self: &Arc<Self>,
         peer: &Peer,
         repo: &FeedRepo,
         rule: &LoadedRule,
@@ -111,7 +113,7 @@ impl Federation {
 
     /// Makes the large files that a rule chooses readable here; tells whether all of them are.
     async fn files_follow(
-        &self,
+        self: &Arc<Self>,
         peer: &Peer,
         repo: &FeedRepo,
         rule: &LoadedRule,
@@ -122,17 +124,15 @@ impl Federation {
         let files = self.hub.mirror_files(here, head).await?;
         let paths: Vec<&str> = files.iter().map(|file| file.path.as_str()).collect();
         let chosen = rule.rule.files.choose(&paths);
-        let mut missing = 0;
+        let mut missing = Vec::new();
         for (file, _) in files.iter().zip(chosen).filter(|(file, is_chosen)| *is_chosen && !file.is_held) {
             // What is stored already, for anyone who may read it, need not travel.
             if !self.hub.mirror_file_attach(here, file.sha256).await? {
-                missing += 1;
+                missing.push(file.clone());
             }
         }
-        if missing > 0 {
-            pass.waiting += missing;
-            tracing::debug!(repo = %repo.repo, peer = peer.remote.name, missing, "large files are not here yet");
-        }
+        let missing = self.files_begin(peer, repo, here, head, &missing).await?;
+        pass.waiting += missing;
         Ok(missing == 0)
     }
 }

@@ -1,10 +1,11 @@
 //! Several nodes in one process: they read each other's logs, sign for each other, and find out who lies.
 
+use crate::liar::{Liar, Reply, Then};
 use karez_catalog::{FeedState, Keep, NewFollow, NewRemote, Remote, RemoteAdded, RemoteKind, RemotePatch};
 use karez_federation::net::{HttpOptions, Reach};
 use karez_federation::peer::{Asked, PeerError, Polled, describe, wire_to};
 use karez_federation::{FederationSettings, PeerSettings, follow, metrics};
-use karez_governance::{ForkEvidence, Note};
+use karez_governance::{Checkpoint, ForkEvidence, Note, SigningKey, TreeHash};
 use karez_hub::{Actor, NewToken, RepoSettings, new_user};
 use karez_testkit::{NodeOptions, TestClient, TestNode};
 use karez_types::{RepoAddress, RepoKind, Timestamp, TokenRole, Visibility};
@@ -324,4 +325,105 @@ async fn a_peer_that_is_removed_takes_nothing_with_it() {
     let feed = b.hub.catalog().feed_repo(remote.id, &model("amina/base")).await.unwrap().unwrap();
     assert_eq!(feed.state, FeedState::Public);
     assert!(feed.at > Timestamp(0));
+}
+
+#[tokio::test]
+async fn large_files_come_over_a_line_as_it_allows() {
+    let (a, b) = (node(1).await, node(2).await);
+    let amina = person(&a, "amina").await;
+    publish(&a, &amina, "amina/base").await;
+    let big: Vec<u8> = (0..3_000_000u32).flat_map(|at| at.wrapping_mul(2_654_435_761).to_le_bytes()).collect();
+    amina.commit("models/amina/base", "main", &[("model.safetensors", &big[..3 << 20])]).await.expect(200);
+    a.hub.log_advance().await.unwrap();
+    let remote = befriend(&b, &a, "a").await;
+    rule(&b, "{}", Keep::Whole, Some(2)).await;
+    poll(&b, "a").await.unwrap();
+    let federation = b.federation();
+
+    // The line is closed: its month is spent. Nothing is begun.
+    let catalog = b.hub.catalog();
+    let spent = r#"{"name":"default","cost":"metered","month_bytes_max":1}"#;
+    catalog.line_set("default", spent).await.unwrap();
+    b.advance_secs(60);
+    let pass = federation.follow_pass().await.unwrap();
+    assert!(pass.mirrored == 0 && pass.troubles[0].contains("budget"), "{pass:?}");
+
+    // It opens, and the file comes. What came is charged.
+    let open = r#"{"name":"default","cost":"metered","month_bytes_max":"1 GB"}"#;
+    catalog.line_set("default", open).await.unwrap();
+    // The gate believes an answer for ten seconds; going back in time makes it ask again.
+    b.advance_secs(-30);
+    let pass = federation.follow_pass().await.unwrap();
+    assert_eq!((pass.mirrored, pass.waiting, pass.troubles), (1, 1, Vec::new()));
+    let transfers = federation.transfers().unwrap();
+    let sha256 = transfers.list().first().map(|progress| progress.sha256);
+    if let Some(transfer) = sha256.and_then(|sha256| transfers.find(sha256)) {
+        transfer.done().await.unwrap();
+    }
+    let pass = federation.follow_pass().await.unwrap();
+    assert_eq!((pass.done, pass.waiting), (1, 0), "{pass:?}");
+    let here = b.anonymous().get("/amina/base/resolve/main/model.safetensors").await.expect(200);
+    assert_eq!(here.body, big[..3 << 20]);
+    let month = catalog.line_use_rows("default").await.unwrap();
+    assert!(month.iter().map(|(_, bytes)| bytes).sum::<u64>() > 1000, "{month:?}");
+
+    // It holds all of it, says so, and the goal is met.
+    assert_eq!(catalog.held_whole(remote.id).await.unwrap().len(), 1);
+    let origin = a.hub.log_keys().origin();
+    let bitmap = b.anonymous().get(&format!("/federation/v1/have/{origin}")).await.expect(200);
+    assert_eq!(karez_federation::peer::bitmap_ranges(&bitmap.body).unwrap().len(), 1);
+    b.anonymous().get("/federation/v1/have/0123.karez/log").await.expect(404);
+    befriend(&a, &b, "b").await;
+    rule(&a, "{}", Keep::Metadata, Some(2)).await;
+    poll(&a, "b").await.unwrap();
+    for node in [&a, &b] {
+        let (table, origin) = (node.federation().table(), node.hub.log_keys().origin());
+        assert_eq!(follow::shortages(node.hub.catalog(), &table, origin).await.unwrap(), []);
+    }
+}
+
+#[tokio::test]
+async fn peers_that_lie_about_sizes_are_named_and_nothing_is_kept() {
+    let key = SigningKey::of_log(&[9; 32]);
+    let checkpoint = |size: u64| {
+        let origin = key.verifier().name().to_owned();
+        let text = Checkpoint { origin, size, root: TreeHash([1; 32]), extensions: Vec::new() }.text();
+        let mut note = Note::new(text).unwrap();
+        note.sign(&key, 0);
+        note.to_string().into_bytes()
+    };
+    let few = karez_governance::EntryBundle::encode([b"{}".as_slice()]).unwrap();
+    let cases: [(Vec<u8>, Reply); 5] = [
+        (b"x".to_vec(), Reply::new(404, &[], b"")),
+        (checkpoint(1 << 62), Reply::unsized_(200, &[], &[0; 100]).then(Then::Flood)),
+        (checkpoint(1000), Reply::new(200, &[], &few)),
+        (checkpoint(1), Reply::new(200, &[], &few)),
+        (checkpoint(1), Reply::new(200, &[], &[0xff, 0xff, 1])),
+    ];
+    for (at, (note, bundle)) in cases.into_iter().enumerate() {
+        let b = node(2).await;
+        let liar = Liar::start(move |asked| match asked.target.as_str() {
+            "/log/checkpoint" => Reply::new(200, &[], &note),
+            target if target.starts_with("/log/tile/entries/") => bundle.clone(),
+            _ => Reply::new(404, &[], b""),
+        });
+        let liar = liar.await;
+        let settings = PeerSettings { allow_private: true, ..PeerSettings::default() };
+        let new = NewRemote {
+            name: "liar".to_owned(),
+            kind: RemoteKind::Peer,
+            url: liar.url(),
+            log_key: Some(key.verifier().to_string()),
+            witness_key: None,
+            token: None,
+            line: "default".to_owned(),
+            settings: settings.to_value(),
+        };
+        b.hub.catalog().remote_insert(&new, b.hub.clock().now()).await.unwrap();
+        let error = poll(&b, "liar").await.unwrap_err();
+        let expected = ["wrong-log", "wrong-answer", "wrong-answer", "wrong-log", "wrong-answer"][at];
+        assert_eq!(error.incident(), Some(expected), "{at}: {error}");
+        assert_eq!(incidents(&b).await, [("liar".to_owned(), expected.to_owned())]);
+        assert!(b.hub.catalog().feed_search("", 9).await.unwrap().is_empty());
+    }
 }
