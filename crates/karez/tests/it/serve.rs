@@ -87,7 +87,7 @@ fn a_database_of_a_newer_program_is_refused() {
     drop(Serving::start(folder.path(), &[]));
     let change = "import sqlite3, sys\n\
                   with sqlite3.connect(sys.argv[1]) as base:\n\
-                  \x20   base.execute('UPDATE schema_version SET version = 9999')\n";
+                  \x20   base.execute('UPDATE schema_version SET version = 9999 WHERE version = 1')\n";
     let path = folder.path().join("karez-data/catalog.sqlite");
     let changed = Command::new("python3").args(["-c", change]).arg(&path).status().unwrap();
     assert!(changed.success());
