@@ -5,7 +5,6 @@
 //! Tests call the steps.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
@@ -15,13 +14,13 @@ use karez_types::{Entropy, Sha256};
 use tokio::time::Instant;
 
 use crate::FederationSettings;
-use crate::follow::{self, Gates};
+use crate::file_ways::FileWays;
+use crate::follow::Gates;
 use crate::net::HttpOptions;
 use crate::peer::{
     self, Asked, Follower, Memory, Peer, PeerError, Polled, Table, Wire, WireError, describe, described_check,
     described_keep, wire_to,
 };
-use crate::transfer::Transfers;
 
 /// How long a description of a peer is good before it is asked for again.
 const DESCRIBE_EVERY: Duration = Duration::from_secs(3600);
@@ -38,8 +37,8 @@ pub struct FederationParts {
     pub http: HttpOptions,
     /// Where randomness comes from: for the turns of peers.
     pub entropy: Arc<dyn Entropy>,
-    /// Where the journals of large files are; unset: no large file is fetched.
-    pub folder: Option<PathBuf>,
+    /// How large files come; unset: none is fetched.
+    pub ways: Option<FileWays>,
 }
 
 /// The federation of a node. Shared by all behind an [`Arc`].
@@ -49,8 +48,8 @@ pub struct Federation {
     pub(crate) http: HttpOptions,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) gates: Arc<Gates>,
-    /// Large files on their way, and the folder of their journals.
-    pub(crate) transfers: Option<(Arc<Transfers>, PathBuf)>,
+    /// How large files come.
+    pub(crate) ways: Option<FileWays>,
     /// Files that could not be fetched, until when they rest.
     resting: Mutex<HashMap<Sha256, Instant>>,
     table: RwLock<Arc<Table>>,
@@ -61,16 +60,15 @@ pub struct Federation {
 impl Federation {
     /// Puts a federation together. Nothing is dialled before a step is called.
     pub fn new(parts: FederationParts) -> Federation {
-        let FederationParts { hub, settings, http, entropy, folder } = parts;
-        let gates = Arc::new(Gates::default());
-        let transfers = folder.map(|folder| (follow::transfers(&hub, &gates, &entropy, &folder), folder));
+        let FederationParts { hub, settings, http, entropy, ways } = parts;
+        let gates = ways.as_ref().map_or_else(Arc::default, |ways| Arc::clone(&ways.gates));
         Federation {
             hub,
             settings,
             http,
             entropy,
             gates,
-            transfers,
+            ways,
             resting: Mutex::default(),
             table: RwLock::default(),
             follow_wanted: AtomicBool::new(true),

@@ -10,6 +10,7 @@
 #![forbid(unsafe_code)]
 
 mod federation;
+mod file_ways;
 pub mod follow;
 mod metrics;
 pub mod net;
@@ -25,6 +26,7 @@ pub mod upstream;
 pub mod views;
 
 pub use federation::{Federation, FederationParts};
+pub use file_ways::FileWays;
 pub use metrics::metrics;
 pub use peer_settings::PeerSettings;
 pub use running::Running;

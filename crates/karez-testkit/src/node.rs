@@ -8,7 +8,7 @@ use futures::future::BoxFuture;
 use karez_catalog::Catalog;
 use karez_federation::net::{HttpOptions, Reach};
 use karez_federation::upstream::Upstreams;
-use karez_federation::{Federation, FederationParts, FederationSettings};
+use karez_federation::{Federation, FederationParts, FederationSettings, FileWays};
 use karez_hub::{
     Actor, FarFile, FarFiles, FileStream, HighWater, Hub, HubError, HubParts, HubResult, LogKeys, NewToken,
     NoHighWater, Repo, new_organization, new_user,
@@ -16,7 +16,7 @@ use karez_hub::{
 use karez_server::{AppState, serve};
 use karez_store::{Store, StoreLocation};
 use karez_types::{
-    ByteRange, Clock, Entropy as _, FixedClock, Limits, OrgRole, SeededEntropy, SystemClock, Timestamp, TokenRole,
+    ByteRange, Clock, Entropy, FixedClock, Limits, OrgRole, SeededEntropy, SystemClock, Timestamp, TokenRole,
 };
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -171,21 +171,24 @@ impl TestNode {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("some port is free");
         let address = format!("http://{}", listener.local_addr().expect("a listener has an address"));
         let mut state = AppState::new(Arc::clone(&hub), options.public_url.as_deref());
-        std::fs::create_dir_all(folder.path().join("transfers")).expect("a test may make a folder");
+        let journals = folder.path().join("transfers");
+        std::fs::create_dir_all(&journals).expect("a test may make a folder");
+        let entropy: Arc<dyn Entropy> = Arc::new(SeededEntropy::new(options.seed.wrapping_add(1)));
+        let ways = FileWays::new(&hub, &entropy, &journals);
         let federation = options.federation.map(|settings| {
             Arc::new(Federation::new(FederationParts {
                 hub: Arc::clone(&hub),
                 settings,
                 http: HttpOptions::new(Reach::Public),
-                folder: Some(folder.path().join("transfers")),
-                entropy: Arc::new(SeededEntropy::new(options.seed.wrapping_add(1))),
+                ways: Some(ways.clone()),
+                entropy: Arc::clone(&entropy),
             }))
         });
         if options.is_alone {
             // The first word counts, and nobody keeps it alive.
             hub.far_files_set(&Arc::new(Nobody));
         }
-        let upstreams = Upstreams::new(Arc::clone(&hub), &FederationSettings::default());
+        let upstreams = Upstreams::new(Arc::clone(&hub), &FederationSettings::default(), ways);
         if !options.is_alone {
             state = state.with_upstreams(Arc::clone(&upstreams));
         }

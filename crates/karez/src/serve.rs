@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use karez_federation::upstream::Upstreams;
-use karez_federation::{Federation, FederationParts};
+use karez_federation::{Federation, FederationParts, FileWays};
 use karez_hub::Hub;
 use karez_server::AppState;
 use tokio::net::TcpListener;
@@ -47,8 +47,9 @@ pub async fn run(serve: &Serve, settings: &Settings) -> anyhow::Result<()> {
     let journals = karez_federation::follow::journal_folder(&settings.data_dir);
     std::fs::create_dir_all(&journals).with_context(|| format!("cannot make {}", journals.display()))?;
     let parts = federation::parts(&hub, settings);
-    let federation = Arc::new(Federation::new(FederationParts { folder: Some(journals), ..parts }));
-    let upstreams = Upstreams::new(Arc::clone(&hub), &settings.federation);
+    let ways = FileWays::new(&hub, &parts.entropy, &journals);
+    let federation = Arc::new(Federation::new(FederationParts { ways: Some(ways.clone()), ..parts }));
+    let upstreams = Upstreams::new(Arc::clone(&hub), &settings.federation, ways.clone());
     let state = AppState::new(Arc::clone(&hub), settings.public_url.as_deref())
         .with_federation(Arc::clone(&federation))
         .with_upstreams(Arc::clone(&upstreams));
@@ -58,6 +59,7 @@ pub async fn run(serve: &Serve, settings: &Settings) -> anyhow::Result<()> {
     if cut > 0 {
         tracing::warn!(connections = cut, secs = settings.stop_secs_max, "cut connections that did not finish in time");
     }
+    ways.transfers.stop().await;
     running.stop().await;
     chores::finish(chores, &hub, &upstreams).await;
     hub.catalog().close().await;

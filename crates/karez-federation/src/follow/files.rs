@@ -5,136 +5,23 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
-use karez_catalog::{FeedRepo, Repo, TransferRow, TransferState};
+use karez_catalog::{FeedRepo, Repo};
 use karez_formats::file_map::FileMapLimits;
-use karez_hub::{Hub, MirrorFile};
-use karez_types::{ByteRange, GitOid, Sha256};
+use karez_hub::MirrorFile;
+use karez_types::{GitOid, Sha256};
 use tokio::time::Instant;
 use url::Url;
 
-use super::{FollowError, Gates};
+use super::FollowError;
 use crate::Federation;
+use crate::file_ways::{FileWays, over_line};
 use crate::peer::{Peer, Table};
 use crate::policy::files::fetch_order;
-use crate::policy::line::CostClass;
 use crate::source::{Remote, RemotePlanner};
-use crate::transfer::{
-    ByteStream, FileWanted, HubSink, Incident, Notices, Place, Plan, Planner, Priority, Progress, ScheduleParams,
-    Source, SourceError, Transfers, TransfersParts,
-};
+use crate::transfer::{FileWanted, Plan, Planner, Priority, SourceError, Transfers};
 
 /// How long a file that could not be fetched rests before it is tried again.
 const RETRY_AFTER: Duration = Duration::from_secs(600);
-
-/// Makes the registry of transfers of a node, with its journals in this folder.
-pub(crate) fn transfers(
-    hub: &Arc<Hub>,
-    gates: &Arc<Gates>,
-    entropy: &Arc<dyn karez_types::Entropy>,
-    folder: &Path,
-) -> Arc<Transfers> {
-    Arc::new(Transfers::new(TransfersParts {
-        folder: folder.to_owned(),
-        sink: Arc::new(HubSink(Arc::clone(hub))),
-        notices: Arc::new(CatalogNotices(Arc::clone(hub))),
-        lines: Arc::<Gates>::clone(gates),
-        clock: Arc::new(HubClock(Arc::clone(hub))),
-        entropy: Arc::clone(entropy),
-        params: ScheduleParams::default(),
-    }))
-}
-
-struct HubClock(Arc<Hub>);
-
-impl karez_types::Clock for HubClock {
-    fn now(&self) -> karez_types::Timestamp {
-        self.0.clock().now()
-    }
-}
-
-/// Writes what transfers tell where people look.
-struct CatalogNotices(Arc<Hub>);
-
-impl Notices for CatalogNotices {
-    fn incident<'a>(&'a self, incident: &'a Incident) -> BoxFuture<'a, ()> {
-        Box::pin(async move {
-            let (catalog, now) = (self.0.catalog(), self.0.clock().now());
-            let written = catalog.incident_insert(&incident.remote, incident.kind.word(), &incident.what, now).await;
-            if let Err(error) = written {
-                tracing::warn!(remote = incident.remote, what = incident.what, %error, "could not write an incident");
-            }
-        })
-    }
-
-    fn progress<'a>(&'a self, progress: &'a Progress) -> BoxFuture<'a, ()> {
-        use crate::transfer::TransferState as S;
-        Box::pin(async move {
-            let row = TransferRow {
-                sha256: progress.sha256,
-                repo: progress.repo.to_string(),
-                path: progress.path.to_string(),
-                remote: progress.remote.clone(),
-                state: match progress.state {
-                    S::Waiting => TransferState::Waiting,
-                    S::Done => TransferState::Done,
-                    S::Failed => TransferState::Failed,
-                    _ => TransferState::Running,
-                },
-                file_bytes: progress.file_bytes,
-                wire_bytes: progress.wire_bytes,
-                done_bytes: progress.done_bytes,
-                rate_bytes_per_sec: progress.rate_bytes_per_sec,
-                started: progress.started,
-                updated: self.0.clock().now(),
-                trouble: progress.trouble.clone(),
-            };
-            if let Err(error) = self.0.catalog().transfer_put(&row).await {
-                tracing::warn!(file = %row.sha256, %error, "could not write how far a transfer is");
-            }
-        })
-    }
-}
-
-/// A source over a line that has a name.
-struct LinedSource {
-    source: Arc<dyn Source>,
-    line: String,
-}
-
-impl Source for LinedSource {
-    fn name(&self) -> &str {
-        self.source.name()
-    }
-
-    fn cost(&self) -> CostClass {
-        self.source.cost()
-    }
-
-    fn line(&self) -> &str {
-        &self.line
-    }
-
-    fn encodings(&self) -> &[&'static str] {
-        self.source.encodings()
-    }
-
-    fn open<'a>(
-        &'a self,
-        place: &'a Place,
-        bytes: ByteRange,
-        encoding: &'static str,
-    ) -> BoxFuture<'a, Result<ByteStream, SourceError>> {
-        self.source.open(place, bytes, encoding)
-    }
-
-    fn probe(&self) -> BoxFuture<'_, Result<Duration, SourceError>> {
-        self.source.probe()
-    }
-
-    fn redial(&self) {
-        self.source.redial();
-    }
-}
 
 /// Several peers that have the same file: the first that plans says how it is put together, and the others
 /// become further sources where they keep it in the same pieces.
@@ -151,14 +38,12 @@ impl Planner for PeersPlanner {
             let mut refused = SourceError::Gone;
             for (planner, line) in &self.0 {
                 let mut plan = match planner.plan(file).await {
-                    Ok(plan) => plan,
+                    Ok(plan) => over_line(plan, line),
                     Err(error) => {
                         refused = error;
                         continue;
                     }
                 };
-                let lined = |source| Arc::new(LinedSource { source, line: line.clone() }) as Arc<dyn Source>;
-                plan.sources = plan.sources.into_iter().map(lined).collect();
                 match &mut whole {
                     None => whole = Some(plan),
                     Some(first) if first.layout == plan.layout => first.sources.append(&mut plan.sources),
@@ -173,7 +58,7 @@ impl Planner for PeersPlanner {
 impl Federation {
     /// Returns the registry of transfers; nothing where the node has no folder for what is on its way.
     pub fn transfers(&self) -> Option<&Arc<Transfers>> {
-        self.transfers.as_ref().map(|(transfers, _)| transfers)
+        self.ways.as_ref().map(|ways| &ways.transfers)
     }
 
     /// Begins to fetch files of a mirror that are not here, in the order in which people need them, as many
@@ -187,7 +72,7 @@ impl Federation {
         files: &[MirrorFile],
     ) -> Result<u64, FollowError> {
         let missing = files.len() as u64;
-        let Some((transfers, folder)) = &self.transfers else { return Ok(missing) };
+        let Some(FileWays { transfers, folder, .. }) = &self.ways else { return Ok(missing) };
         if files.is_empty() {
             return Ok(0);
         }

@@ -11,7 +11,6 @@ mod whole;
 mod withdraw;
 
 pub use files::journal_folder;
-pub(crate) use files::transfers;
 pub use gate::{Gates, LineGate};
 pub use goals::shortages;
 pub use lines::{DEFAULT_LINE, line_allowance, line_charge, line_load, line_read};

@@ -1,20 +1,157 @@
 //! Large files of mirrors, brought when somebody reads them.
+//!
+//! What is read goes out while it arrives; the file is kept when it is whole and has the sha256 that git names.
+//! All readers of a file share one transfer, which runs on when they have gone.
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
 use futures::future::BoxFuture;
-use karez_catalog::Repo;
+use futures::stream::{self, BoxStream, StreamExt};
+use karez_catalog::{Mirror, Repo};
+use karez_formats::file_map::FileMapLimits;
 use karez_hub::{Actor, FarFile, FarFiles, FileStream, HubError, HubResult};
 use karez_types::ByteRange;
 
 use super::Upstreams;
+use super::failure::PullFailure;
+use super::remotes::KnownRemote;
+use crate::file_ways::over_line;
+use crate::policy::upstream::Verdict;
+use crate::source::{Remote as SourceRemote, RemotePlanner};
+use crate::transfer::{FileWanted, Plan, Planner, Priority, SourceError, Transfer, TransferError};
+
+/// How long the first bytes are waited for before the answer is an error that clients repeat: below the
+/// 10 seconds that they wait for a byte (huggingface_hub, `HF_HUB_DOWNLOAD_TIMEOUT`).
+const FIRST_BYTES_WAIT: Duration = Duration::from_secs(8);
 
 impl FarFiles for Upstreams {
     fn file_stream<'a>(
         &'a self,
-        _actor: &'a Actor,
-        _repo: &'a Repo,
-        _file: FarFile,
-        _range: ByteRange,
+        actor: &'a Actor,
+        repo: &'a Repo,
+        file: FarFile,
+        range: ByteRange,
     ) -> BoxFuture<'a, HubResult<FileStream>> {
-        Box::pin(async move { Err(HubError::OriginSilent("later".into())) })
+        Box::pin(self.far_file(actor, repo, file, range))
     }
+}
+
+impl Upstreams {
+    async fn far_file(&self, actor: &Actor, repo: &Repo, file: FarFile, range: ByteRange) -> HubResult<FileStream> {
+        let gone = || {
+            HubError::Missing(format!(
+                "the bytes of {} are not on this node, and it no longer has the remote that they come from",
+                file.path
+            ))
+        };
+        let remotes = self.shelf.remotes(&self.hub).await?;
+        let mirror = self.hub.catalog().mirror_by_repo(repo.id).await?.ok_or_else(gone)?;
+        let remote = remotes.get(mirror.remote).ok_or_else(gone)?;
+        let policy = &remote.settings.policy;
+        let refused = match policy.repo(&mirror.remote_repo) {
+            Verdict::Refuse(why) => Err(why),
+            Verdict::Keep | Verdict::PassThrough => policy.file_bytes(file.file_bytes),
+        };
+        refused.map_err(|why| {
+            HubError::Forbidden(format!("{} is not fetched from {}: {why}", file.path, remote.name()))
+        })?;
+        if range.is_empty() {
+            return Ok(stream::empty().boxed());
+        }
+        let path = file.path.clone();
+        let transfer = self.transfer_of(actor, remote, repo, &mirror, file).await?;
+        let silent = |why: &dyn std::fmt::Display| {
+            HubError::OriginSilent(format!(
+                "the bytes of {path} are not held here, and {} {why}; try again",
+                remote.name()
+            ))
+        };
+        let mut stream = transfer.stream(range);
+        // Before the head of the answer goes out, so that a failure is a status and not a broken download.
+        let first = match tokio::time::timeout(FIRST_BYTES_WAIT, stream.next()).await {
+            Ok(Some(Ok(bytes))) => bytes,
+            Ok(Some(Err(error))) => return Err(silent(&format!("did not give them: {error}"))),
+            Ok(None) => return Err(silent(&"gave none")),
+            Err(_) => {
+                let why = transfer.progress().trouble.unwrap_or_else(|| "has sent none of them yet".to_owned());
+                return Err(silent(&why));
+            }
+        };
+        Ok(with_first(first, stream))
+    }
+
+    /// Starts the transfer of a file, or joins the one that is running.
+    async fn transfer_of(
+        &self,
+        actor: &Actor,
+        remote: &Arc<KnownRemote>,
+        repo: &Repo,
+        mirror: &Mirror,
+        file: FarFile,
+    ) -> HubResult<Arc<Transfer>> {
+        let sha256 = file.sha256;
+        let failed = |failure: PullFailure| failure.for_caller(remote.name(), actor, &repo.address(), None);
+        // A transfer for a restricted repository is for nobody else: to name its hash must not open it.
+        if let Some(running) = self.ways.transfers.find(sha256)
+            && running.wanted().repo.id != repo.id
+            && running.wanted().repo.mirror.is_none_or(|mark| mark.is_restricted)
+            && tokio::time::timeout(FIRST_BYTES_WAIT, running.done()).await.is_err()
+        {
+            return Err(HubError::Busy);
+        }
+        let credential = self.file_credential(actor, remote, repo).await.map_err(failed)?;
+        let (http, url) = remote.connection().map_err(failed)?;
+        let token = credential.as_ref().map(super::rights::Credential::token);
+        let gate = self.ways.gates.of(&self.hub, &remote.row.line);
+        let source = SourceRemote::new(remote.name(), url.clone(), http.clone(), token, gate.cost());
+        tokio::fs::create_dir_all(&self.ways.folder).await.map_err(|error| {
+            tracing::error!(%error, folder = %self.ways.folder.display(), "cannot make the folder of transfers");
+            HubError::StorageFull
+        })?;
+        let planner = RemotePlanner::new(source, &self.ways.folder, FileMapLimits::from(self.hub.limits()));
+        let planner = LinePlanner { planner, line: remote.row.line.clone() };
+        let wanted = FileWanted {
+            repo: repo.clone(),
+            remote_repo: mirror.remote_repo.clone(),
+            commit: file.commit,
+            path: file.path,
+            sha256,
+            file_bytes: file.file_bytes,
+        };
+        let transfer = self.ways.transfers.start(wanted, Arc::new(planner), Priority::High);
+        if transfer.wanted().repo.id != repo.id {
+            let (hub, repo, joined) = (Arc::clone(&self.hub), repo.clone(), Arc::clone(&transfer));
+            tokio::spawn(async move {
+                if joined.done().await.is_ok()
+                    && let Err(error) = hub.mirror_file_attach(&repo, sha256).await
+                {
+                    tracing::warn!(repo = %repo.address(), %error, "a file that came could not be attached");
+                }
+            });
+        }
+        Ok(transfer)
+    }
+}
+
+/// Plans with sources that keep to the hours, the rate and the budget of their line.
+struct LinePlanner {
+    planner: RemotePlanner,
+    line: String,
+}
+
+impl Planner for LinePlanner {
+    fn name(&self) -> &str {
+        self.planner.name()
+    }
+
+    fn plan<'a>(&'a self, file: &'a FileWanted) -> BoxFuture<'a, Result<Plan, SourceError>> {
+        Box::pin(async move { Ok(over_line(self.planner.plan(file).await?, &self.line)) })
+    }
+}
+
+fn with_first(first: Bytes, rest: BoxStream<'static, Result<Bytes, TransferError>>) -> FileStream {
+    let rest = rest.map(|piece| piece.map_err(|error| HubError::OriginSilent(error.to_string())));
+    stream::iter([Ok(first)]).chain(rest).boxed()
 }

@@ -41,6 +41,7 @@ pub use remotes::address_check;
 pub use settings::{UpstreamSettings, login_context, token_context};
 pub use via::{VIA_HEADER, Via};
 
+use crate::file_ways::FileWays;
 use crate::net::ProxyChoice;
 use crate::policy::upstream::Verdict;
 use crate::{FederationSettings, PeerSettings};
@@ -73,6 +74,8 @@ const ABSENT_MAX: usize = 10_000;
 /// Brings what is not here from where it is.
 pub struct Upstreams {
     hub: Arc<Hub>,
+    /// How large files come.
+    ways: FileWays,
     /// What this node is called in [`Via`].
     node: String,
     shelf: Shelf,
@@ -106,7 +109,7 @@ struct Candidate {
 
 impl Upstreams {
     /// Returns a pull-through for a hub. It brings the hub's large files as long as it lives.
-    pub fn new(hub: Arc<Hub>, settings: &FederationSettings) -> Arc<Upstreams> {
+    pub fn new(hub: Arc<Hub>, settings: &FederationSettings, ways: FileWays) -> Arc<Upstreams> {
         let upstreams = Arc::new(Upstreams {
             shelf: Shelf::new(ProxyChoice::of_setting(settings.proxy.as_deref())),
             pulls: Flights::new(),
@@ -115,11 +118,17 @@ impl Upstreams {
             uses: uses::Uses::default(),
             refs_listed: Cache::new(ABSENT_MAX),
             turns: Turns::default(),
+            ways,
             node: via::node_name(&hub),
             hub: Arc::clone(&hub),
         });
         hub.far_files_set(&upstreams);
         upstreams
+    }
+
+    /// Returns how large files come.
+    pub fn ways(&self) -> &FileWays {
+        &self.ways
     }
 
     /// Tells whether there is any remote, at next to no cost.

@@ -98,7 +98,6 @@ impl Upstreams {
         }
     }
 
-    #[expect(dead_code, reason = "large files come next")]
     /// Returns the right with which a restricted mirror's bytes are fetched for a caller who may read it.
     pub(super) async fn file_credential(
         &self,

@@ -46,6 +46,7 @@ impl Upstreams {
     /// # Errors
     /// When the catalog fails; what is not written then is counted on.
     pub async fn uses_flush(&self) -> HubResult<()> {
+        self.ways.gates.charge_all().await;
         let counts = std::mem::take(&mut *self.uses.0.lock().unwrap_or_else(PoisonError::into_inner));
         let mut counts = counts.into_iter();
         while let Some((sha256, count)) = counts.next() {

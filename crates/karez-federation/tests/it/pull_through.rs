@@ -363,3 +363,146 @@ async fn a_repository_that_the_upstream_no_longer_shows_is_marked_and_stays() {
     assert_eq!(answer.header("x-hf-warning"), "");
     assert!(pair.node.hub.mirror_find(&address).await.unwrap().unwrap().1.withdrawn.is_none());
 }
+
+/// Bytes that no compression makes shorter.
+fn noise(seed: u64, bytes: usize) -> Vec<u8> {
+    let entropy = karez_types::SeededEntropy::new(seed);
+    let mut data = vec![0; bytes];
+    karez_types::Entropy::fill(&entropy, &mut data);
+    data
+}
+
+impl Pair {
+    /// Puts a large file into the upstream's repository; returns it.
+    async fn large(&self, path: &str, data: Vec<u8>) -> Vec<u8> {
+        let alice = self.up.node.client("alice");
+        alice.commit("models/hub/tiny", "main", &[(path, &data)]).await.expect(200);
+        data
+    }
+
+    /// Waits until a file that is on its way is here.
+    async fn arrived(&self, sha256: &str) {
+        if let Some(transfer) = self.node.upstreams.ways().transfers.find(sha256.parse().unwrap()) {
+            transfer.done().await.unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_large_file_goes_out_while_it_comes_and_then_is_here() {
+    let pair = Pair::start().await;
+    let data = pair.large("model.bin", noise(1, 9 << 20)).await;
+    let anyone = pair.node.anonymous();
+    let file = "/hub/tiny/resolve/main/model.bin";
+    let head = anyone.head(file).await.expect(200);
+    let sha256 = head.header("x-linked-etag").trim_matches('"').to_owned();
+    assert_eq!((head.header("x-linked-size"), head.header("x-xet-hash")), ("9437184", ""), "not here, so plain only");
+    assert!(pair.up.link.counts().down_body_bytes < 1 << 20, "HEAD needs no bytes");
+    assert!(anyone.get(file).await.expect(200).body == data);
+    pair.arrived(&sha256).await;
+    let travelled = pair.up.link.counts().down_body_bytes;
+    assert!(travelled < 11 << 20, "{travelled}");
+    // From now on it is like any other file, whatever becomes of the upstream.
+    pair.up.link.cut(Cut::Reset);
+    let original = pair.up.node.anonymous().head(file).await;
+    assert_eq!(anyone.head(file).await.expect(200).header("x-xet-hash"), original.header("x-xet-hash"));
+    assert!(anyone.get(file).await.expect(200).body == data);
+}
+
+#[tokio::test]
+async fn a_range_in_the_middle_of_a_file_that_is_not_here() {
+    let pair = Pair::start().await;
+    let data = pair.large("model.bin", noise(2, 24 << 20)).await;
+    let anyone = pair.node.anonymous();
+    let request = anyone.request(karez_testkit::reqwest::Method::GET, "/hub/tiny/resolve/main/model.bin");
+    let part = anyone.send(request.header("range", "bytes=12000000-12099999")).await.expect(206);
+    assert!(part.body == data[12_000_000..12_100_000]);
+    assert_eq!(part.header("content-range"), format!("bytes 12000000-12099999/{}", data.len()));
+}
+
+#[tokio::test]
+async fn many_readers_of_a_large_file_are_one_transfer() {
+    let pair = Pair::start().await;
+    let data = std::sync::Arc::new(pair.large("model.bin", noise(3, 6 << 20)).await);
+    let gets = (0..30).map(|_| {
+        let (anyone, data) = (pair.node.anonymous(), std::sync::Arc::clone(&data));
+        tokio::spawn(async move {
+            let got = anyone.get("/hub/tiny/resolve/main/model.bin").await.expect(200);
+            assert!(got.body == *data);
+        })
+    });
+    for get in gets.collect::<Vec<_>>() {
+        get.await.unwrap();
+    }
+    let travelled = pair.up.link.counts().down_body_bytes;
+    assert!(travelled < 8 << 20, "{travelled}");
+}
+
+#[tokio::test]
+async fn files_above_the_ceiling_are_not_fetched() {
+    let pair = Pair::start_with(Wish { file_max: Some("4 MB"), ..Wish::default() }).await;
+    pair.large("big.bin", noise(4, 5 << 20)).await;
+    pair.large("small.bin", noise(5, 3 << 20)).await;
+    let anyone = pair.node.anonymous();
+    anyone.get("/hub/tiny/resolve/main/small.bin").await.expect(200);
+    let refused = anyone.get("/hub/tiny/resolve/main/big.bin").await.expect(403);
+    assert!(words(&refused).contains("file_bytes_max is 4 MB"), "{}", words(&refused));
+    anyone.head("/hub/tiny/resolve/main/big.bin").await.expect(200);
+}
+
+#[tokio::test]
+async fn lfs_and_safetensors_read_what_is_not_here() {
+    let pair = Pair::start().await;
+    let header = br#"{"w":{"dtype":"F32","shape":[786432],"data_offsets":[0,3145728]}}"#;
+    let mut tensors = (header.len() as u64).to_le_bytes().to_vec();
+    tensors.extend_from_slice(header);
+    tensors.extend_from_slice(&noise(6, 3 << 20));
+    pair.large("model.safetensors", tensors).await;
+    let data = pair.large("other.bin", noise(7, 3 << 20)).await;
+    let anyone = pair.node.anonymous();
+    let metadata = anyone.get("/api/models/hub/tiny/safetensors-metadata/model.safetensors").await.expect(200).json();
+    assert_eq!(metadata["headers"]["model.safetensors"]["w"]["dtype"], "F32");
+    let head = anyone.head("/hub/tiny/resolve/main/other.bin").await.expect(200);
+    let oid = head.header("x-linked-etag").trim_matches('"').to_owned();
+    let body = json!({ "operation": "download", "transfers": ["basic"], "objects": [
+        { "oid": oid, "size": data.len() }, { "oid": "0".repeat(64), "size": 1 } ] });
+    let plan = anyone.post("/hub/tiny.git/info/lfs/objects/batch", &body).await.expect(200).json();
+    assert_eq!(plan["objects"][1]["error"]["code"], 404);
+    let href = plan["objects"][0]["actions"]["download"]["href"].as_str().unwrap();
+    assert!(anyone.get(href).await.expect(200).body == data);
+}
+
+#[tokio::test]
+async fn a_private_file_comes_with_the_readers_own_right_and_stays_in_its_zone() {
+    let pair = Pair::start().await;
+    let alice = pair.up.node.client("alice");
+    alice.repo_create("model", "hub/secret", "private").await;
+    let data = noise(8, 3 << 20);
+    alice.commit("models/hub/secret", "main", &[("model.bin", &data)]).await.expect(200);
+    pair.login("erin").await;
+    let file = "/hub/secret/resolve/main/model.bin";
+    pair.node.reader("bob").get(file).await.expect(404);
+    let got = pair.node.reader("erin").get(file).await.expect(200);
+    assert!(got.body == data);
+    let sha256 = got.header("etag").trim_matches('"').to_owned();
+    pair.arrived(&sha256).await;
+    pair.node.reader("bob").get(file).await.expect(404);
+    // Whoever knows the hash may not take it for stored: that would prove that it is here.
+    let bob = pair.node.client("bob");
+    bob.repo_create("model", "bob/mine", "private").await;
+    let body = json!({ "operation": "upload", "objects": [{ "oid": sha256, "size": data.len() }] });
+    let plan = bob.post("/bob/mine.git/info/lfs/objects/batch", &body).await.expect(200).json();
+    assert!(plan["objects"][0]["actions"]["upload"].is_object(), "{plan}");
+}
+
+#[tokio::test]
+async fn a_file_that_does_not_come_is_an_answer_that_says_so() {
+    let pair = Pair::start().await;
+    pair.large("model.bin", noise(9, 3 << 20)).await;
+    let anyone = pair.node.anonymous();
+    anyone.head("/hub/tiny/resolve/main/model.bin").await.expect(200);
+    pair.up.link.cut(Cut::Reset);
+    let silent = anyone.get("/hub/tiny/resolve/main/model.bin").await.expect(504);
+    assert!(words(&silent).contains("model.bin are not held here, and up"), "{}", words(&silent));
+    assert!(!silent.header("retry-after").is_empty());
+}

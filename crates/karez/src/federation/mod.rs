@@ -35,7 +35,7 @@ pub fn parts(hub: &Arc<Hub>, settings: &Settings) -> FederationParts {
         settings: settings.federation.clone(),
         http: http_options(settings),
         entropy: Arc::new(SystemEntropy),
-        folder: None,
+        ways: None,
     }
 }
 
