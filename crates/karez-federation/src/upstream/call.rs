@@ -96,7 +96,10 @@ impl From<NetError> for PullFailure {
     fn from(error: NetError) -> PullFailure {
         match error {
             NetError::Wrong(_) | NetError::TooLarge { .. } => PullFailure::Wrong(error.to_string()),
-            error => PullFailure::Silent(error.to_string()),
+            NetError::Stalled => PullFailure::Silent("did not answer in time".to_owned()),
+            NetError::Unreachable(_) | NetError::Refused(_) => {
+                PullFailure::Silent(format!("cannot be reached: {error}"))
+            }
         }
     }
 }

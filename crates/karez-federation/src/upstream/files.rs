@@ -75,7 +75,10 @@ impl Upstreams {
             Ok(Some(Err(error))) => return Err(silent(&format!("did not give them: {error}"))),
             Ok(None) => return Err(silent(&"gave none")),
             Err(_) => {
-                let why = transfer.progress().trouble.unwrap_or_else(|| "has sent none of them yet".to_owned());
+                let why = transfer.progress().trouble.map_or_else(
+                    || "has sent none of them yet".to_owned(),
+                    |trouble| format!("does not send them: {trouble}"),
+                );
                 return Err(silent(&why));
             }
         };
