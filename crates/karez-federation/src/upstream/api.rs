@@ -191,9 +191,9 @@ mod tests {
     #[test]
     fn a_moved_repository_is_found() {
         let to = |location: &str| moved_to(RepoKind::Dataset, location).map(|address| address.id());
-        assert_eq!(to("/api/datasets/new/name?expand=x").as_deref(), Some("new/name"));
-        assert_eq!(to("https://hub.example/api/datasets/new/name/revision/main").as_deref(), Some("new/name"));
-        for location in ["/api/models/new/name", "/", "/api/datasets/x", "/api/datasets/../y"] {
+        assert_eq!(to("/api/datasets/fresh/name?expand=x").as_deref(), Some("fresh/name"));
+        assert_eq!(to("https://hub.example/api/datasets/fresh/name/revision/main").as_deref(), Some("fresh/name"));
+        for location in ["/api/models/fresh/name", "/", "/api/datasets/x", "/api/datasets/../y"] {
             assert_eq!(to(location), None, "{location}");
         }
     }

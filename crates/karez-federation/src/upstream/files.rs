@@ -108,6 +108,8 @@ impl Upstreams {
         let (http, url) = remote.connection().map_err(failed)?;
         let token = credential.as_ref().map(super::rights::Credential::token);
         let gate = self.ways.gates.of(&self.hub, &remote.row.line);
+        // The transfer asks the gate without waiting, so it must have been looked up before.
+        gate.allowance().await;
         let source = SourceRemote::new(remote.name(), url.clone(), http.clone(), token, gate.cost());
         tokio::fs::create_dir_all(&self.ways.folder).await.map_err(|error| {
             tracing::error!(%error, folder = %self.ways.folder.display(), "cannot make the folder of transfers");
