@@ -33,6 +33,8 @@ class HttpProxy:
         self.target_port = target_port
         #: Beginnings of names of headers that answers lose, in lower case.
         self.stripped: tuple[str, ...] = ()
+        #: Paths that begin so are answered as a server does that never heard of them.
+        self.unknown: tuple[str, ...] = ()
         #: One bit of every so many body bytes is flipped in answers to paths that contain the text.
         self.flip: tuple[str, int] | None = None
         #: Body bytes a second, all answers together; none for as fast as it goes.
@@ -175,6 +177,12 @@ class _Handler(BaseHTTPRequestHandler):
         with proxy._lock:
             proxy.seen.append(seen)
         body = self._body()
+        if self.path.startswith(proxy.unknown):
+            seen.status = 404
+            self.send_response_only(404)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
         node = http.client.HTTPConnection("127.0.0.1", proxy.target_port, timeout=120)
         try:
             headers = {name: value for name, value in self.headers.items() if name.lower() not in HOP}
