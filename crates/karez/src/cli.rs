@@ -87,6 +87,8 @@ pub enum Command {
     /// Lines to the world: what they cost, and when and how much may come over them.
     #[command(subcommand)]
     Line(federation::Line),
+    /// What a repository would cost: how many bytes would travel, from where, given what is here.
+    Cost(federation::Cost),
     /// Large files on their way here.
     Transfers(federation::Transfers),
     /// What too few nodes are known to hold, by the goals of the rules.

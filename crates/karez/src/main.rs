@@ -83,6 +83,7 @@ async fn command(cli: Cli, settings: Settings) -> anyhow::Result<ExitCode> {
         Command::Names(command) => federation::names::run(command, &settings, cli.json).await,
         Command::Follow(command) => federation::follow::run(command, &settings, cli.json).await,
         Command::Line(command) => federation::line::run(command, &settings, cli.json).await,
+        Command::Cost(command) => federation::cost::run(&command, &settings, cli.json).await,
         Command::Transfers(command) => federation::transfers::run(&command, &settings, cli.json).await,
         Command::Incidents(command) => federation::incidents::run(&command, &settings, cli.json).await,
         Command::Config => unreachable!("answered before the runtime starts"),

@@ -1,5 +1,6 @@
 //! Following: what peers publish comes here as the operator's rules say, over lines as they allow.
 
+mod cost;
 mod files;
 mod gate;
 mod goals;
@@ -10,6 +11,7 @@ mod rules;
 mod whole;
 mod withdraw;
 
+pub use cost::{Cost, FileCost, SourceCost};
 pub use files::journal_folder;
 pub use gate::{Gates, LineGate};
 pub use goals::shortages;

@@ -17,7 +17,7 @@ use super::journal::Journal;
 use super::layout::LayoutError;
 use super::lease::Lease;
 use super::schedule::Schedule;
-use super::sink::SinkError;
+use super::sink::{Sink, SinkError};
 use super::worker::is_full;
 use super::{FileWanted, Incident, IncidentKind, Plan, Planner, SourceError, TransferState};
 
@@ -238,7 +238,8 @@ async fn prepare(
     };
     let mut needed = Extents::of(ByteRange { start: 0, end: plan.layout.wire_bytes });
     if let Content::Chunked(chunked) = &mut content {
-        for range in held(transfer, chunked).await?.iter() {
+        let (sink, file) = (&*transfer.services.sink, &transfer.wanted);
+        for range in held(sink, file, chunked, Some(transfer)).await?.iter() {
             needed.remove(range);
         }
     }
@@ -252,8 +253,14 @@ async fn prepare(
     Ok(Arc::new(Work { content: Arc::new(content), journal, schedule: schedule.into() }))
 }
 
-/// Asks which chunks are stored here already; returns their wire bytes, which need not travel.
-async fn held(transfer: &Transfer, chunked: &mut Chunked) -> Result<Extents, TransferError> {
+/// Asks which chunks are stored here already; returns their wire bytes, which need not travel. A transfer waits
+/// for a busy hub and says so; without one that is an error.
+pub(super) async fn held(
+    sink: &dyn Sink,
+    file: &FileWanted,
+    chunked: &mut Chunked,
+    waits: Option<&Transfer>,
+) -> Result<Extents, TransferError> {
     let mut wire = Extents::new();
     let runs = chunked.runs.runs.clone();
     let is_mapped = matches!(chunked.table, Table::Mapped(_));
@@ -278,13 +285,12 @@ async fn held(transfer: &Transfer, chunked: &mut Chunked) -> Result<Extents, Tra
         rest = others;
         let mut xorbs: Vec<_> = some.iter().map(|run| chunked.runs.xorbs[run.xorb as usize]).collect();
         xorbs.dedup();
-        let (sink, file) = (&transfer.services.sink, &transfer.wanted);
         if is_mapped {
-            let answer = retry(transfer, || sink.chunks_held(file, &chunks, &xorbs)).await?;
+            let answer = retry(waits, || sink.chunks_held(file, &chunks, &xorbs)).await?;
             for run in some.iter().filter(|_| !answer.is_empty()) {
                 wire.extend(chunked.hold(run, &answer).map_err(failed)?.iter());
             }
-        } else if let Some(index) = retry(transfer, || sink.xorb_held(file, xorbs[0])).await? {
+        } else if let Some(index) = retry(waits, || sink.xorb_held(file, xorbs[0])).await? {
             wire.extend(chunked.hold_xorb(&some[0], &index).map_err(failed)?.iter());
         }
     }
@@ -293,17 +299,19 @@ async fn held(transfer: &Transfer, chunked: &mut Chunked) -> Result<Extents, Tra
 
 /// Asks the hub until it is not busy.
 async fn retry<'a, T>(
-    transfer: &Transfer,
+    waits: Option<&Transfer>,
     mut ask: impl FnMut() -> futures::future::BoxFuture<'a, Result<T, SinkError>>,
 ) -> Result<T, TransferError> {
     loop {
         match ask().await {
             Ok(answer) => return Ok(answer),
-            Err(error @ (SinkError::Busy | SinkError::Full)) => {
-                transfer.set_trouble(Some(error.to_string()));
-                sleep(Duration::from_secs(DISK_RETRY_SECS)).await;
-            }
-            Err(error) => return Err(TransferError::Failed(error.to_string())),
+            Err(error) => match (&error, waits) {
+                (SinkError::Busy | SinkError::Full, Some(transfer)) => {
+                    transfer.set_trouble(Some(error.to_string()));
+                    sleep(Duration::from_secs(DISK_RETRY_SECS)).await;
+                }
+                _ => return Err(TransferError::Failed(error.to_string())),
+            },
         }
     }
 }

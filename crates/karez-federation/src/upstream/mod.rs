@@ -33,7 +33,7 @@ use std::time::Duration;
 
 use karez_catalog::{FeedState, Mirror, Remote, Repo};
 use karez_hub::{Actor, Hub, HubError, HubResult};
-use karez_types::{RepoAddress, RepoId, Revision, Timestamp, fold_name};
+use karez_types::{RemoteId, RepoAddress, RepoId, Revision, Timestamp, fold_name};
 use quick_cache::sync::Cache;
 use tokio::time::Instant;
 
@@ -87,6 +87,8 @@ pub struct Upstreams {
     /// When all refs of a mirror were last looked at.
     refs_listed: Cache<RepoId, Timestamp>,
     turns: Turns,
+    /// How long somebody waits for what is not here.
+    answer_wait: Duration,
 }
 
 /// Who asks, and through which nodes.
@@ -110,7 +112,19 @@ struct Candidate {
 impl Upstreams {
     /// Returns a pull-through for a hub. It brings the hub's large files as long as it lives.
     pub fn new(hub: Arc<Hub>, settings: &FederationSettings, ways: FileWays) -> Arc<Upstreams> {
-        let upstreams = Arc::new(Upstreams {
+        let upstreams = Upstreams::apart(hub, settings, ways, ANSWER_WAIT);
+        upstreams.hub.far_files_set(&upstreams);
+        upstreams
+    }
+
+    /// Returns a pull-through that brings what it is asked for, and nothing to the hub's readers.
+    pub(crate) fn apart(
+        hub: Arc<Hub>,
+        settings: &FederationSettings,
+        ways: FileWays,
+        answer_wait: Duration,
+    ) -> Arc<Upstreams> {
+        Arc::new(Upstreams {
             shelf: Shelf::new(ProxyChoice::of_setting(settings.proxy.as_deref())),
             pulls: Flights::new(),
             absent: Cache::new(ABSENT_MAX),
@@ -120,15 +134,19 @@ impl Upstreams {
             turns: Turns::default(),
             ways,
             node: via::node_name(&hub),
-            hub: Arc::clone(&hub),
-        });
-        hub.far_files_set(&upstreams);
-        upstreams
+            hub,
+            answer_wait,
+        })
     }
 
     /// Returns how large files come.
     pub fn ways(&self) -> &FileWays {
         &self.ways
+    }
+
+    /// Returns a remote, if it is still the operator's.
+    pub(crate) async fn remote(&self, id: RemoteId) -> HubResult<Option<Arc<KnownRemote>>> {
+        Ok(self.shelf.remotes(&self.hub).await?.get(id).cloned())
     }
 
     /// Tells whether there is any remote, at next to no cost.
@@ -166,7 +184,7 @@ impl Upstreams {
         if place == OwnerPlace::Own {
             return Ok(None);
         }
-        let deadline = Instant::now() + ANSWER_WAIT;
+        let deadline = Instant::now() + self.answer_wait;
         if let Some((repo, mirror)) = self.hub.mirror_find(address).await? {
             let held = Held { remotes: &remotes, repo: &repo, mirror: &mirror, via, deadline };
             return self.held_wanted(asking.caller, &held, revision, purpose).await;

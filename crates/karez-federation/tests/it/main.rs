@@ -2,6 +2,7 @@
 //! and over real sockets, with nodes, and servers that lie.
 
 mod carrier;
+mod cost;
 mod disk_full;
 mod faults;
 mod git;

@@ -2,6 +2,7 @@
 //! counts and can be cut.
 
 use karez_catalog::{NewRemote, Remote, RemoteAdded, RemoteKind, RemotePatch};
+use karez_federation::FederationSettings;
 use karez_federation::upstream::{UpstreamSettings, address_check, login_context, token_context};
 use karez_hub::{Actor, new_organization};
 use karez_testkit::{Answer, Cut, LinkedNode, NodeOptions, TestClient, TestNode};
@@ -9,19 +10,21 @@ use karez_types::{OrgRole, TokenRole};
 use serde_json::json;
 
 /// An upstream and a node that pulls through.
-struct Pair {
-    up: LinkedNode,
-    node: TestNode,
-    remote: Remote,
+pub struct Pair {
+    pub up: LinkedNode,
+    pub node: TestNode,
+    pub remote: Remote,
 }
 
 /// What the operator set, as typed.
 #[derive(Default)]
-struct Wish<'a> {
-    allow: &'a [&'a str],
-    deny: &'a [&'a str],
-    file_max: Option<&'a str>,
-    pass_tokens: bool,
+pub struct Wish<'a> {
+    pub allow: &'a [&'a str],
+    pub deny: &'a [&'a str],
+    pub file_max: Option<&'a str>,
+    pub pass_tokens: bool,
+    /// The node that pulls through also follows, with these settings.
+    pub federation: Option<FederationSettings>,
 }
 
 impl Pair {
@@ -29,9 +32,10 @@ impl Pair {
         Pair::start_with(Wish::default()).await
     }
 
-    async fn start_with(wish: Wish<'_>) -> Pair {
+    pub async fn start_with(wish: Wish<'_>) -> Pair {
         let up = LinkedNode::start(NodeOptions::default()).await;
-        let node = TestNode::start_with(NodeOptions { seed: 2, ..NodeOptions::default() }).await;
+        let options = NodeOptions { seed: 2, federation: wish.federation.clone(), ..NodeOptions::default() };
+        let node = TestNode::start_with(options).await;
         let remote = add(&node, "up", &up.url(), wish).await;
         organisation(&up.node, "hub").await;
         let alice = up.node.client("alice");
@@ -365,7 +369,7 @@ async fn a_repository_that_the_upstream_no_longer_shows_is_marked_and_stays() {
 }
 
 /// Bytes that no compression makes shorter.
-fn noise(seed: u64, bytes: usize) -> Vec<u8> {
+pub fn noise(seed: u64, bytes: usize) -> Vec<u8> {
     let entropy = karez_types::SeededEntropy::new(seed);
     let mut data = vec![0; bytes];
     karez_types::Entropy::fill(&entropy, &mut data);
@@ -374,14 +378,14 @@ fn noise(seed: u64, bytes: usize) -> Vec<u8> {
 
 impl Pair {
     /// Puts a large file into the upstream's repository; returns it.
-    async fn large(&self, path: &str, data: Vec<u8>) -> Vec<u8> {
+    pub async fn large(&self, path: &str, data: Vec<u8>) -> Vec<u8> {
         let alice = self.up.node.client("alice");
         alice.commit("models/hub/tiny", "main", &[(path, &data)]).await.expect(200);
         data
     }
 
     /// Waits until a file that is on its way is here.
-    async fn arrived(&self, sha256: &str) {
+    pub async fn arrived(&self, sha256: &str) {
         if let Some(transfer) = self.node.upstreams.ways().transfers.find(sha256.parse().unwrap()) {
             transfer.done().await.unwrap();
         }

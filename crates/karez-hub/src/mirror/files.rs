@@ -72,6 +72,14 @@ impl Hub {
         Ok(files)
     }
 
+    /// Returns those of these files that are stored already where a mirror may use them: they need not travel.
+    ///
+    /// # Errors
+    /// When the catalog fails.
+    pub async fn mirror_files_stored(&self, repo: &Repo, files: &[Sha256]) -> HubResult<Vec<Sha256>> {
+        Ok(self.catalog.files_in_zones(files, &zones_used(repo)).await?)
+    }
+
     /// Makes a file readable through a mirror that is stored already, publicly or for the mirror's owner;
     /// tells whether it is.
     ///

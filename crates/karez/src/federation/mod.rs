@@ -2,6 +2,7 @@
 //! while the node runs: it looks at what changed every few seconds.
 
 pub mod cli;
+pub mod cost;
 pub mod follow;
 pub mod goals;
 pub mod incidents;
