@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use karez_hub::Hub;
 use karez_types::{Entropy, Sha256};
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::FederationSettings;
@@ -55,6 +56,8 @@ pub struct Federation {
     table: RwLock<Arc<Table>>,
     /// Whether there may be something new to follow.
     follow_wanted: AtomicBool,
+    /// Whether the peers have said what they know of this node's log.
+    pub(crate) own_log_known: watch::Sender<bool>,
 }
 
 impl Federation {
@@ -72,7 +75,17 @@ impl Federation {
             resting: Mutex::default(),
             table: RwLock::default(),
             follow_wanted: AtomicBool::new(true),
+            own_log_known: watch::Sender::new(false),
         }
+    }
+
+    /// Waits after the start until the peers have said what they have seen of this node's log, or could not be
+    /// asked for a while. Before that nothing new should be signed: a database from a backup, brought back with
+    /// all that lies beside it, learns only from them that it is old.
+    pub async fn own_log_known(&self) {
+        let mut known = self.own_log_known.subscribe();
+        // The sender is part of this federation.
+        let _ = known.wait_for(|known| *known).await;
     }
 
     pub(crate) fn resting(&self) -> MutexGuard<'_, HashMap<Sha256, Instant>> {
@@ -167,6 +180,7 @@ impl Federation {
         let size = catalog.feed_get(peer.remote.id).await?.map_or(0, |feed| feed.tree.size);
         peer::compared(memory, size);
         self.gossip(peer, memory).await?;
+        memory.is_heard = true;
         self.haves(peer, memory, wire).await?;
         Ok(polled)
     }

@@ -9,6 +9,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::Instant;
 
 use crate::Federation;
+use crate::peer::Peer;
 
 /// How often the loop looks whether something is due.
 const TICK: Duration = Duration::from_secs(1);
@@ -16,6 +17,9 @@ const TICK: Duration = Duration::from_secs(1);
 const REFRESH_TICKS: u64 = 5;
 /// Ticks between two passes of following when no log grew: what failed is tried again, lines open.
 const FOLLOW_TICKS: u64 = 60;
+/// How long after the start peers that do not answer keep this node's log from being signed. Whatever is
+/// published meanwhile is in the log, and gets its signature then.
+const PEERS_HEARD_WAIT: Duration = Duration::from_secs(60);
 /// Conversations at the same time.
 const CONVERSATIONS_MAX: usize = 16;
 
@@ -59,14 +63,23 @@ async fn run(federation: Arc<Federation>, mut stopped: watch::Receiver<bool>) {
     let mut following: Option<JoinHandle<()>> = None;
     let mut shown = None;
     let mut last_follow = 0;
+    let (began, mut are_peers_known) = (Instant::now(), false);
     for tick in 0u64.. {
-        if tick.is_multiple_of(REFRESH_TICKS)
-            && let Err(error) = federation.refresh().await
-        {
-            tracing::warn!(%error, "could not look at the peers");
+        if tick.is_multiple_of(REFRESH_TICKS) {
+            match federation.refresh().await {
+                Ok(_) => are_peers_known = true,
+                Err(error) => tracing::warn!(%error, "could not look at the peers"),
+            }
         }
         federation.gates.refresh().await;
         let table = federation.table();
+        if !*federation.own_log_known.borrow() {
+            let is_heard = |peer: &Arc<Peer>| peer.memory.try_lock().is_ok_and(|memory| memory.is_heard);
+            let are_heard = are_peers_known && table.all().iter().all(is_heard);
+            if are_heard || began.elapsed() >= PEERS_HEARD_WAIT {
+                federation.own_log_known.send_replace(true);
+            }
+        }
         for peer in table.all() {
             let is_due = peer.memory.try_lock().is_ok_and(|memory| memory.due.is_none_or(|due| due <= Instant::now()));
             if is_due && conversations.len() < CONVERSATIONS_MAX {

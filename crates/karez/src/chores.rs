@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use karez_federation::Federation;
 use karez_federation::upstream::Upstreams;
 use karez_hub::Hub;
 use tokio::task::JoinHandle;
@@ -20,12 +21,13 @@ pub struct Chores {
 }
 
 /// Starts the chores.
-pub fn start(hub: Arc<Hub>, upstreams: Arc<Upstreams>) -> Chores {
-    Chores { counts: counts_start(Arc::clone(&hub), upstreams), log: log_start(hub) }
+pub fn start(hub: Arc<Hub>, upstreams: Arc<Upstreams>, federation: Arc<Federation>) -> Chores {
+    Chores { counts: counts_start(Arc::clone(&hub), upstreams), log: log_start(hub, federation) }
 }
 
-fn log_start(hub: Arc<Hub>) -> JoinHandle<()> {
+fn log_start(hub: Arc<Hub>, federation: Arc<Federation>) -> JoinHandle<()> {
     tokio::spawn(async move {
+        federation.own_log_known().await;
         // The same trouble every second is one line in the log, not eighty thousand a day.
         let mut told = None;
         loop {

@@ -53,7 +53,7 @@ pub async fn run(serve: &Serve, settings: &Settings) -> anyhow::Result<()> {
     let state = AppState::new(Arc::clone(&hub), settings.public_url.as_deref())
         .with_federation(Arc::clone(&federation))
         .with_upstreams(Arc::clone(&upstreams));
-    let chores = chores::start(Arc::clone(&hub), Arc::clone(&upstreams));
+    let chores = chores::start(Arc::clone(&hub), Arc::clone(&upstreams), Arc::clone(&federation));
     let running = federation.start();
     let cut = karez_server::serve(listener, state, stop, Duration::from_secs(settings.stop_secs_max)).await;
     if cut > 0 {

@@ -48,6 +48,8 @@ pub struct Memory {
     pub compared: HashSet<[u8; 32]>,
     /// Size of this node's log that it has cosigned last, as far as is known.
     pub cosigned: Option<u64>,
+    /// Whether it has said since the start what it has seen of this node's log.
+    pub is_heard: bool,
     /// When it was last asked what it is.
     pub described: Option<Instant>,
     /// When it is asked next.

@@ -1,6 +1,7 @@
 //! Several nodes in one process: they read each other's logs, sign for each other, and find out who lies.
 
 use crate::liar::{Liar, Reply, Then};
+use futures::FutureExt;
 use karez_catalog::{FeedState, Keep, NewFollow, NewRemote, Remote, RemoteAdded, RemoteKind, RemotePatch};
 use karez_federation::net::{HttpOptions, Reach};
 use karez_federation::peer::{Asked, PeerError, Polled, describe, wire_to};
@@ -426,4 +427,30 @@ async fn peers_that_lie_about_sizes_are_named_and_nothing_is_kept() {
         assert_eq!(incidents(&b).await, [("liar".to_owned(), expected.to_owned())]);
         assert!(b.hub.catalog().feed_search("", 9).await.unwrap().is_empty());
     }
+}
+
+#[tokio::test]
+async fn a_restored_node_hears_of_it_before_it_signs() {
+    let (lost, restored, witness) = (node(7).await, node(7).await, node(2).await);
+    let amina = person(&lost, "amina").await;
+    publish(&lost, &amina, "amina/one").await;
+    befriend(&lost, &witness, "witness").await;
+    befriend(&witness, &lost, "a").await;
+    let asked = lost.federation().witness_all().await;
+    assert!(matches!(asked[..], [(_, Ok(Asked::Cosigned(1)))]), "{asked:?}");
+
+    befriend(&restored, &witness, "witness").await;
+    let federation = std::sync::Arc::clone(restored.federation());
+    assert_eq!(federation.own_log_known().now_or_never(), None, "nobody was asked yet");
+    let running = federation.start();
+    federation.own_log_known().await;
+    let refused = restored.hub.log_advance().await;
+    assert!(matches!(refused, Err(karez_hub::HubError::LogBehind { .. })), "{refused:?}");
+    running.stop().await;
+
+    // Who has no peers has nobody to wait for.
+    let alone = node(93).await;
+    let running = alone.federation().start();
+    alone.federation().own_log_known().await;
+    running.stop().await;
 }
