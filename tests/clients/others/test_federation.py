@@ -61,7 +61,7 @@ class Peered:
             self.node.stop()
         log = (self.node.folder / "log").read_text(errors="replace")
         assert "panicked" not in log, log
-        self.node.run("fsck")
+        self.node.run("fsck", "--deep")
         self.proxy.close()
 
 

@@ -30,7 +30,7 @@ class Pair:
 
     def close(self) -> None:
         for node in (self.here, self.upstream):
-            node.run("fsck")
+            node.run("fsck", "--deep")
             node.stop()
             assert "panicked" not in (node.folder / "log").read_text(errors="replace")
         self.proxy.close()
