@@ -3,6 +3,7 @@
 //! What is read goes out while it arrives; the file is kept when it is whole and has the sha256 that git names.
 //! All readers of a file share one transfer, which runs on when they have gone.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -85,6 +86,24 @@ impl Upstreams {
         Ok(with_first(first, stream))
     }
 
+    /// Returns who can say how a file of a mirror is fetched for a caller. Maps are kept in the folder.
+    pub(crate) async fn planner(
+        &self,
+        actor: &Actor,
+        remote: &KnownRemote,
+        repo: &Repo,
+        folder: &Path,
+    ) -> Result<RemotePlanner, PullFailure> {
+        let credential = self.file_credential(actor, remote, repo).await?;
+        let (http, url) = remote.connection()?;
+        let token = credential.as_ref().map(super::rights::Credential::token);
+        let gate = self.ways.gates.of(&self.hub, &remote.row.line);
+        // A line that nobody has looked up yet is closed, and its cost is not known.
+        gate.allowance().await;
+        let source = SourceRemote::new(remote.name(), url.clone(), http.clone(), token, gate.cost());
+        Ok(RemotePlanner::new(source, folder, FileMapLimits::from(self.hub.limits())))
+    }
+
     /// Starts the transfer of a file, or joins the one that is running.
     async fn transfer_of(
         &self,
@@ -104,18 +123,11 @@ impl Upstreams {
         {
             return Err(HubError::Busy);
         }
-        let credential = self.file_credential(actor, remote, repo).await.map_err(failed)?;
-        let (http, url) = remote.connection().map_err(failed)?;
-        let token = credential.as_ref().map(super::rights::Credential::token);
-        let gate = self.ways.gates.of(&self.hub, &remote.row.line);
-        // The transfer asks the gate without waiting, so it must have been looked up before.
-        gate.allowance().await;
-        let source = SourceRemote::new(remote.name(), url.clone(), http.clone(), token, gate.cost());
         tokio::fs::create_dir_all(&self.ways.folder).await.map_err(|error| {
             tracing::error!(%error, folder = %self.ways.folder.display(), "cannot make the folder of transfers");
             HubError::StorageFull
         })?;
-        let planner = RemotePlanner::new(source, &self.ways.folder, FileMapLimits::from(self.hub.limits()));
+        let planner = self.planner(actor, remote, repo, &self.ways.folder).await.map_err(failed)?;
         let planner = LinePlanner { planner, line: remote.row.line.clone() };
         let wanted = FileWanted {
             repo: repo.clone(),
