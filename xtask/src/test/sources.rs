@@ -20,6 +20,7 @@ pub fn check() -> Result<Counts> {
         ("no file names the source that this machine gets packages from", named_sources(&root, &files)?),
         ("no test is ignored, nothing is left to do", leftovers(&root, &files)?),
         ("every file is text and ends with one line feed", untidy(&root, &files)?),
+        ("every test that docs/threats.md names exists", threats_without_test(&root, &files)?),
     ] {
         for trouble in &found {
             println!("   {trouble}");
@@ -126,9 +127,36 @@ fn untidy(root: &Path, files: &[&str]) -> Result<Vec<String>> {
     Ok(found)
 }
 
+/// Tests that the page of threats names and no source file has.
+fn threats_without_test(root: &Path, files: &[&str]) -> Result<Vec<String>> {
+    let page = fs::read_to_string(root.join("docs/threats.md"))?;
+    let named = tests_named(&page);
+    if named.is_empty() {
+        return Ok(vec!["docs/threats.md names no test".to_owned()]);
+    }
+    let mut missing: BTreeSet<&str> = named;
+    for path in files.iter().filter(|path| path.ends_with(".rs") || path.ends_with(".py")) {
+        let text = fs::read_to_string(root.join(path)).unwrap_or_default();
+        missing.retain(|name| !["fn ", "def "].iter().any(|word| text.contains(&format!("{word}{name}("))));
+    }
+    Ok(missing.into_iter().map(|name| format!("docs/threats.md names the test {name}, which is nowhere")).collect())
+}
+
+/// The names in backticks in the rows of a table.
+fn tests_named(page: &str) -> BTreeSet<&str> {
+    let rows = page.lines().filter(|line| line.starts_with("| ") && line.contains('`'));
+    rows.filter_map(|row| row.rsplit('|').nth(1)).flat_map(|cell| cell.split('`').skip(1).step_by(2)).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn reads_names_out_of_the_last_column() {
+        let page = "# x `no`\n| # | what | tests |\n| 1 | `not_this` | `first` `second` |\n| 2 | x | `first` |\n";
+        assert_eq!(tests_named(page), BTreeSet::from(["first", "second"]));
+    }
 
     #[test]
     fn reads_hosts_out_of_settings() {
