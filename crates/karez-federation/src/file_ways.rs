@@ -16,6 +16,7 @@ use crate::transfer::{
     ByteStream, HubSink, Incident, Notices, Place, Plan, Progress, ScheduleParams, Source, SourceError, Transfers,
     TransfersParts,
 };
+use crate::upstream::Uses;
 
 /// The ways of large files to a node. Cheap to clone; all clones are the same ways.
 #[derive(Clone)]
@@ -26,6 +27,8 @@ pub struct FileWays {
     pub gates: Arc<Gates>,
     /// Where journals and file maps are.
     pub folder: PathBuf,
+    /// How often files are asked for, as far as it is not written down.
+    pub(crate) uses: Arc<Uses>,
 }
 
 impl FileWays {
@@ -41,7 +44,7 @@ impl FileWays {
             entropy: Arc::clone(entropy),
             params: ScheduleParams::default(),
         }));
-        FileWays { transfers, gates, folder: folder.to_owned() }
+        FileWays { transfers, gates, folder: folder.to_owned(), uses: Arc::default() }
     }
 }
 

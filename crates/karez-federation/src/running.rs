@@ -20,6 +20,8 @@ const FOLLOW_TICKS: u64 = 60;
 /// How long after the start peers that do not answer keep this node's log from being signed. Whatever is
 /// published meanwhile is in the log, and gets its signature then.
 const PEERS_HEARD_WAIT: Duration = Duration::from_secs(60);
+/// Ticks between two looks whether mirrors hold more than they may: also what is stored already becomes theirs.
+const EVICT_TICKS: u64 = 60;
 /// Conversations at the same time.
 const CONVERSATIONS_MAX: usize = 16;
 
@@ -49,6 +51,13 @@ impl Federation {
         }
     }
 
+    /// Makes room, and says in the log when that failed.
+    async fn make_room(&self) {
+        if let Err(error) = self.evict().await {
+            tracing::warn!(%error, "could not look whether mirrors hold more than they may");
+        }
+    }
+
     /// Starts the loop.
     pub fn start(self: &Arc<Federation>) -> Running {
         let (stop, stopped) = watch::channel(false);
@@ -61,6 +70,8 @@ async fn run(federation: Arc<Federation>, mut stopped: watch::Receiver<bool>) {
     let mut conversations = JoinSet::new();
     let mut witnessing: Option<JoinHandle<()>> = None;
     let mut following: Option<JoinHandle<()>> = None;
+    let mut evicting: Option<JoinHandle<()>> = None;
+    let (mut last_evict, mut ended) = (0, 0);
     let mut shown = None;
     let mut last_follow = 0;
     let (began, mut are_peers_known) = (Instant::now(), false);
@@ -103,6 +114,12 @@ async fn run(federation: Arc<Federation>, mut stopped: watch::Receiver<bool>) {
                 following = Some(tokio::spawn(async move { federation.follow().await }));
             }
         }
+        let ended_now = federation.transfers().map_or(0, |transfers| transfers.ended());
+        if idle(&evicting) && (tick >= last_evict + EVICT_TICKS || ended_now != ended) {
+            (last_evict, ended) = (tick, ended_now);
+            let federation = Arc::clone(&federation);
+            evicting = Some(tokio::spawn(async move { federation.make_room().await }));
+        }
         tokio::select! {
             () = tokio::time::sleep(TICK) => {}
             _ = stopped.changed() => break,
@@ -113,7 +130,7 @@ async fn run(federation: Arc<Federation>, mut stopped: watch::Receiver<bool>) {
         transfers.stop().await;
     }
     federation.gates.charge_all().await;
-    for task in [witnessing, following].into_iter().flatten() {
+    for task in [witnessing, following, evicting].into_iter().flatten() {
         task.abort();
         let _ = task.await;
     }

@@ -1,6 +1,7 @@
 //! Following: what peers publish comes here as the operator's rules say, over lines as they allow.
 
 mod cost;
+mod evict;
 mod files;
 mod gate;
 mod goals;
@@ -12,6 +13,7 @@ mod whole;
 mod withdraw;
 
 pub use cost::{Cost, FileCost, SourceCost};
+pub use evict::Evicted;
 pub use files::journal_folder;
 pub use gate::{Gates, LineGate};
 pub use goals::shortages;

@@ -54,6 +54,7 @@ pub struct Transfers {
     services: Arc<Services>,
     running: Arc<Mutex<Running>>,
     next: AtomicU64,
+    ended: Arc<AtomicU64>,
 }
 
 impl Transfers {
@@ -70,7 +71,12 @@ impl Transfers {
             params: parts.params,
             boot: Boot::current(),
         };
-        Transfers { services: Arc::new(services), running: Arc::default(), next: AtomicU64::new(0) }
+        Transfers {
+            services: Arc::new(services),
+            running: Arc::default(),
+            next: AtomicU64::new(0),
+            ended: Arc::default(),
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Running> {
@@ -91,8 +97,10 @@ impl Transfers {
         let sha256 = wanted.sha256;
         let transfer = Arc::new(Transfer::new(number, wanted, planner, priority, self.services.clone()));
         let (at_work, registry) = (transfer.clone(), Arc::downgrade(&self.running));
+        let ended = Arc::clone(&self.ended);
         let task = tokio::spawn(async move {
             super::run::run(&at_work).await;
+            ended.fetch_add(1, Ordering::Relaxed);
             if let Some(registry) = registry.upgrade() {
                 registry.lock().unwrap_or_else(PoisonError::into_inner).remove(&sha256);
             }
@@ -104,6 +112,11 @@ impl Transfers {
     /// Returns the running transfer of a file.
     pub fn find(&self, sha256: Sha256) -> Option<Arc<Transfer>> {
         self.lock().get(&sha256).map(|(transfer, _)| transfer.clone())
+    }
+
+    /// Returns how many transfers have come to their end, good or bad.
+    pub fn ended(&self) -> u64 {
+        self.ended.load(Ordering::Relaxed)
     }
 
     /// Returns how far each running transfer is.

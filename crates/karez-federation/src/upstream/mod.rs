@@ -39,6 +39,7 @@ use tokio::time::Instant;
 
 pub use remotes::address_check;
 pub use settings::{UpstreamSettings, login_context, token_context};
+pub(crate) use uses::Uses;
 pub use via::{VIA_HEADER, Via};
 
 use crate::file_ways::FileWays;
@@ -83,7 +84,6 @@ pub struct Upstreams {
     /// Questions that were answered with no, and when.
     absent: Cache<Ask, (Timestamp, PullFailure)>,
     rights: rights::Rights,
-    uses: uses::Uses,
     /// When all refs of a mirror were last looked at.
     refs_listed: Cache<RepoId, Timestamp>,
     turns: Turns,
@@ -129,7 +129,6 @@ impl Upstreams {
             pulls: Flights::new(),
             absent: Cache::new(ABSENT_MAX),
             rights: rights::Rights::default(),
-            uses: uses::Uses::default(),
             refs_listed: Cache::new(ABSENT_MAX),
             turns: Turns::default(),
             ways,

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use karez_catalog::Repo;
-use karez_hub::HubResult;
+use karez_hub::{Hub, HubResult};
 use karez_types::Sha256;
 
 use super::Upstreams;
@@ -31,13 +31,28 @@ impl Uses {
             count.saved_bytes += more.saved_bytes;
         }
     }
+
+    /// Writes down what was counted; what is not written because the catalog fails is counted on.
+    pub(crate) async fn flush(&self, hub: &Hub) -> HubResult<()> {
+        let counts = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut counts = counts.into_iter();
+        while let Some((sha256, count)) = counts.next() {
+            let now = hub.clock().now();
+            if let Err(error) = hub.catalog().file_use_add(&sha256, count.requests, count.saved_bytes, now).await {
+                self.add(sha256, count);
+                counts.for_each(|(sha256, count)| self.add(sha256, count));
+                return Err(error.into());
+            }
+        }
+        Ok(())
+    }
 }
 
 impl Upstreams {
     /// Counts that somebody downloads a file; its bytes need not travel when they are here.
     pub fn file_used(&self, repo: &Repo, sha256: Sha256, saved_bytes: u64) {
         if repo.mirror.is_some() {
-            self.uses.add(sha256, Count { requests: 1, saved_bytes });
+            self.ways.uses.add(sha256, Count { requests: 1, saved_bytes });
         }
     }
 
@@ -47,16 +62,6 @@ impl Upstreams {
     /// When the catalog fails; what is not written then is counted on.
     pub async fn uses_flush(&self) -> HubResult<()> {
         self.ways.gates.charge_all().await;
-        let counts = std::mem::take(&mut *self.uses.0.lock().unwrap_or_else(PoisonError::into_inner));
-        let mut counts = counts.into_iter();
-        while let Some((sha256, count)) = counts.next() {
-            let now = self.hub.clock().now();
-            if let Err(error) = self.hub.catalog().file_use_add(&sha256, count.requests, count.saved_bytes, now).await {
-                self.uses.add(sha256, count);
-                counts.for_each(|(sha256, count)| self.uses.add(sha256, count));
-                return Err(error.into());
-            }
-        }
-        Ok(())
+        self.ways.uses.flush(&self.hub).await
     }
 }

@@ -4,6 +4,7 @@
 mod carrier;
 mod cost;
 mod disk_full;
+mod evict;
 mod faults;
 mod git;
 mod http;

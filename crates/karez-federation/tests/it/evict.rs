@@ -1,0 +1,115 @@
+//! Mirrors that hold more than they may.
+
+use karez_catalog::{Keep, MirrorPatch};
+use karez_federation::FederationSettings;
+use karez_federation::follow::Evicted;
+use karez_testkit::TestNode;
+use karez_types::{RepoAddress, RepoKind, Timestamp};
+
+use crate::pull_through::{Pair, Wish, noise};
+
+const FILE_BYTES: usize = 3 << 20;
+
+async fn start(cache_bytes_max: u64) -> Pair {
+    let federation = Some(FederationSettings { cache_bytes_max, ..FederationSettings::default() });
+    Pair::start_with(Wish { federation, ..Wish::default() }).await
+}
+
+/// Whether a file shows that its bytes are here.
+async fn is_here(node: &TestNode, path: &str) -> bool {
+    let head = node.anonymous().head(&format!("/hub/tiny/resolve/main/{path}")).await.expect(200);
+    !head.header("x-xet-hash").is_empty()
+}
+
+async fn read(pair: &Pair, path: &str, data: &[u8]) {
+    let got = pair.node.anonymous().get(&format!("/hub/tiny/resolve/main/{path}")).await.expect(200);
+    assert!(got.body == data);
+    pair.arrived(got.header("etag").trim_matches('"')).await;
+}
+
+async fn change(pair: &Pair, patch: MirrorPatch) {
+    let address = RepoAddress::parse(RepoKind::Model, "hub/tiny").unwrap();
+    let (repo, _) = pair.node.hub.mirror_find(&address).await.unwrap().unwrap();
+    pair.node.hub.mirror_change(&repo, &patch).await.unwrap();
+}
+
+async fn evict(pair: &Pair) -> Evicted {
+    pair.node.federation().evict().await.unwrap()
+}
+
+#[tokio::test]
+async fn the_less_used_file_goes_and_comes_back_when_it_is_wanted() {
+    let pair = start(4 << 20).await;
+    let often = pair.large("often.bin", noise(1, FILE_BYTES)).await;
+    let once = pair.large("once.bin", noise(2, FILE_BYTES)).await;
+    read(&pair, "often.bin", &often).await;
+    read(&pair, "often.bin", &often).await;
+    assert_eq!(evict(&pair).await, Evicted::default(), "one file has room");
+    pair.node.advance_secs(60);
+    read(&pair, "once.bin", &once).await;
+    assert!(is_here(&pair.node, "once.bin").await, "and that is remembered");
+
+    let one = Evicted { files: 1, bytes: FILE_BYTES as u64, short_bytes: 0 };
+    assert_eq!(evict(&pair).await, one);
+    assert!(!is_here(&pair.node, "once.bin").await && is_here(&pair.node, "often.bin").await);
+    assert_eq!(pair.node.hub.catalog().held_bytes().await.unwrap(), FILE_BYTES as u64);
+    assert_eq!(evict(&pair).await, Evicted::default());
+
+    // Whoever wants it gets it, and from then on it is here again; now it is the one that is used more.
+    for _ in 0..3 {
+        read(&pair, "once.bin", &once).await;
+    }
+    assert!(is_here(&pair.node, "once.bin").await);
+
+    // What is pinned or kept whole stays, and so does what the origin does not show any more.
+    for (set, unset) in [
+        (
+            MirrorPatch { is_pinned: Some(true), ..MirrorPatch::default() },
+            MirrorPatch { is_pinned: Some(false), ..MirrorPatch::default() },
+        ),
+        (
+            MirrorPatch { keep: Some(Keep::Whole), ..MirrorPatch::default() },
+            MirrorPatch { keep: Some(Keep::Demand), ..MirrorPatch::default() },
+        ),
+        (
+            MirrorPatch { withdrawn: Some(Some(Timestamp(1))), ..MirrorPatch::default() },
+            MirrorPatch { withdrawn: Some(None), ..MirrorPatch::default() },
+        ),
+    ] {
+        change(&pair, set).await;
+        let kept = evict(&pair).await;
+        assert_eq!((kept.files, kept.short_bytes), (0, 2 * FILE_BYTES as u64 - (4 << 20)));
+        change(&pair, unset).await;
+    }
+    assert!(is_here(&pair.node, "once.bin").await && is_here(&pair.node, "often.bin").await);
+    assert_eq!(evict(&pair).await, one);
+    assert!(is_here(&pair.node, "once.bin").await && !is_here(&pair.node, "often.bin").await);
+}
+
+#[tokio::test]
+async fn a_file_larger_than_all_the_room_does_not_drive_the_others_out() {
+    let pair = start(4 << 20).await;
+    let small = pair.large("small.bin", noise(3, FILE_BYTES)).await;
+    let large = pair.large("large.bin", noise(4, 5 << 20)).await;
+    read(&pair, "small.bin", &small).await;
+    pair.node.advance_secs(60);
+    read(&pair, "large.bin", &large).await;
+    read(&pair, "large.bin", &large).await;
+    assert_eq!(evict(&pair).await, Evicted { files: 1, bytes: 5 << 20, short_bytes: 0 });
+    assert!(is_here(&pair.node, "small.bin").await && !is_here(&pair.node, "large.bin").await);
+}
+
+#[tokio::test]
+async fn the_loop_makes_room_when_a_transfer_has_ended() {
+    let pair = start(1 << 20).await;
+    let data = pair.large("model.bin", noise(5, FILE_BYTES)).await;
+    let running = pair.node.federation().start();
+    read(&pair, "model.bin", &data).await;
+    let gone = async {
+        while pair.node.hub.catalog().held_bytes().await.unwrap() > 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(20), gone).await.expect("room is made within seconds");
+    running.stop().await;
+}
