@@ -15,7 +15,20 @@ use super::{Held, NEWS_WAIT, Purpose, Upstreams, Warning};
 use crate::policy::upstream::Verdict;
 
 impl Upstreams {
-    /// As [`Upstreams::repo_wanted`], for a repository that is held.
+    /// Tells whether a mirror is to be treated as one that is not here: what only others may read, and nobody
+    /// else may know of, answers as what does not exist, also while its origin does not answer. That the origin
+    /// has opened it to everybody is found out in the same way.
+    pub(super) async fn is_hidden(self: &Arc<Self>, caller: &Actor, held: &Held<'_>) -> HubResult<bool> {
+        let Held { remotes, repo, mirror, .. } = held;
+        let Some(remote) = remotes.get(mirror.remote) else { return Ok(false) };
+        // That it is gated everybody may know.
+        if !mirror.is_restricted || repo.gated != "false" {
+            return Ok(false);
+        }
+        Ok(!self.right_ensure(caller, remote, repo, mirror, &held.via, held.deadline).await?)
+    }
+
+    /// As [`Upstreams::repo_wanted`], for a repository that is held and not hidden from the caller.
     pub(super) async fn held_wanted(
         self: &Arc<Self>,
         caller: &Actor,
@@ -29,12 +42,11 @@ impl Upstreams {
         let mut credential = remote.token.clone();
         let mut right = None;
         if mirror.is_restricted {
-            if !self.right_ensure(caller, remote, repo, mirror, &held.via, held.deadline).await? {
-                // That it is gated everybody may know; that it is private nobody.
-                return match repo.gated.as_str() {
-                    "false" => Ok(None),
-                    _ => Err(PullFailure::Gated.for_caller(remote.name(), caller, &repo.address(), revision)),
-                };
+            // Of what is not gated this was asked just now.
+            if repo.gated != "false"
+                && !self.right_ensure(caller, remote, repo, mirror, &held.via, held.deadline).await?
+            {
+                return Err(PullFailure::Gated.for_caller(remote.name(), caller, &repo.address(), revision));
             }
             credential = self.own_credential(caller, remote).await.map_err(|failure| self.failed(held, failure))?;
             right = credential.as_ref().map(Credential::hash);

@@ -185,8 +185,10 @@ impl Upstreams {
         }
         let deadline = Instant::now() + self.answer_wait;
         if let Some((repo, mirror)) = self.hub.mirror_find(address).await? {
-            let held = Held { remotes: &remotes, repo: &repo, mirror: &mirror, via, deadline };
-            return self.held_wanted(asking.caller, &held, revision, purpose).await;
+            let held = Held { remotes: &remotes, repo: &repo, mirror: &mirror, via: via.clone(), deadline };
+            if !self.is_hidden(asking.caller, &held).await? {
+                return self.held_wanted(asking.caller, &held, revision, purpose).await;
+            }
         }
         let want = match (purpose, revision) {
             (Purpose::Metadata, Some(revision)) => Want::Revision(revision.clone()),

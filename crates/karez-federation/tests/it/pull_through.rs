@@ -4,9 +4,9 @@
 use karez_catalog::{NewRemote, Remote, RemoteAdded, RemoteKind, RemotePatch};
 use karez_federation::FederationSettings;
 use karez_federation::upstream::{UpstreamSettings, address_check, login_context, token_context};
-use karez_hub::{Actor, new_organization};
+use karez_hub::{Actor, RepoSettings, new_organization};
 use karez_testkit::{Answer, Cut, LinkedNode, NodeOptions, TestClient, TestNode};
-use karez_types::{OrgRole, TokenRole};
+use karez_types::{OrgRole, RepoAddress, RepoKind, TokenRole, Visibility};
 use serde_json::json;
 
 /// An upstream and a node that pulls through.
@@ -283,12 +283,23 @@ async fn a_private_repository_is_for_whom_the_upstream_lets_read_it() {
     pair.up.link.cut(Cut::Reset);
     let silent = erin.get(file).await.expect(504);
     assert!(words(&silent).contains("up says who may read hub/secret, and cannot be asked"), "{}", words(&silent));
-    bob.get(file).await.expect(404);
+    for client in [&bob, &anyone] {
+        let (hidden, none) = (client.get(file).await, client.get("/hub/none/resolve/main/config.json").await);
+        assert_eq!(words(&hidden.expect(504)).replace("secret", "none"), words(&none.expect(504)));
+    }
     pair.up.link.heal();
     // A right that ended there ends here.
     pair.up.node.hub.member_remove(&Actor::Operator, "hub", "alice").await.unwrap();
     erin.get(file).await.expect(404);
     closed().await;
+    // What the upstream opens to everybody is open to everybody here.
+    let opened = RepoSettings { visibility: Some(Visibility::Public), ..RepoSettings::default() };
+    let address = RepoAddress::parse(RepoKind::Model, "hub/secret").unwrap();
+    pair.up.node.hub.repo_settings_change(&Actor::Operator, &address, opened).await.unwrap();
+    pair.node.advance_secs(301);
+    for client in [&anyone, &bob, &erin] {
+        client.get(file).await.expect(200);
+    }
 }
 
 #[tokio::test]
