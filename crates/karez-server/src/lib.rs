@@ -14,6 +14,7 @@
 
 mod body;
 mod cas;
+mod changing;
 mod connection;
 mod error;
 mod extract;

@@ -8,16 +8,14 @@ mod cache;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use bytes::Bytes;
 use karez_governance::TilePath;
 use karez_hub::{HubError, NodeWords};
-use sha2::{Digest as _, Sha256};
 
 pub(crate) use cache::LogCache;
 
-use crate::error::{ApiResult, header_text};
+use crate::changing::changing;
+use crate::error::ApiResult;
 use crate::extract::{Params, whole_body};
-use crate::hub_api::names_tag;
 use crate::{AppState, BodyBound, Guard, Route, Verb};
 
 pub(crate) fn routes() -> Vec<Route> {
@@ -40,18 +38,6 @@ const FOREVER: HeaderValue = HeaderValue::from_static("public, max-age=31536000,
 const WHILE_IT_GROWS: HeaderValue = HeaderValue::from_static("public, max-age=3600");
 /// A description is signed anew once a day.
 const HOUR: HeaderValue = HeaderValue::from_static("public, max-age=300");
-
-/// Answers bytes that change now and then: with 304 when the caller has them already.
-fn changing(asked: &HeaderMap, body: Bytes, content_type: HeaderValue, keep: HeaderValue) -> Response {
-    let digest = Sha256::digest(&body);
-    let etag: String = digest[..16].iter().map(|byte| format!("{byte:02x}")).collect();
-    let etag = format!("\"{etag}\"");
-    let headers = [(header::ETAG, header_text(&etag)), (header::CACHE_CONTROL, keep)];
-    if names_tag(asked, header::IF_NONE_MATCH, &etag) {
-        return (StatusCode::NOT_MODIFIED, headers).into_response();
-    }
-    (headers, [(header::CONTENT_TYPE, content_type)], body).into_response()
-}
 
 async fn checkpoint(State(state): State<AppState>, asked: HeaderMap) -> ApiResult<Response> {
     let note = state.hub.log_checkpoint().await?;
