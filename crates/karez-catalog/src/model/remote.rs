@@ -72,6 +72,12 @@ pub struct Remote {
 }
 
 impl Remote {
+    /// Tells whether the operator removed the remote, which stays only for where its mirrors come from: the
+    /// setting `removed_secs` is there.
+    pub fn is_removed(&self) -> bool {
+        self.settings.get("removed_secs").is_some_and(|secs| !secs.is_null())
+    }
+
     /// Tells whether repositories that the remote withdrew answer as missing, unless the operator
     /// decided otherwise for one: the setting `withdrawn` is `hide`.
     pub fn hides_withdrawn(&self) -> bool {

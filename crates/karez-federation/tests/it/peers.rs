@@ -322,6 +322,8 @@ async fn a_peer_that_is_removed_takes_nothing_with_it() {
     b.hub.catalog().remote_update(remote.id, &patch).await.unwrap();
     assert!(b.federation().refresh().await.unwrap().all().is_empty());
     assert!(b.federation().poll_all().await.is_empty(), "nothing dials");
+    let keys = b.hub.peer_log_keys().await.unwrap().len() + b.hub.peer_witness_keys().await.unwrap().len();
+    assert_eq!(keys, 0, "nothing is cosigned for it, and its cosignatures count no more");
     b.anonymous().get("/amina/base/resolve/main/README.md").await.expect(200);
     let feed = b.hub.catalog().feed_repo(remote.id, &model("amina/base")).await.unwrap().unwrap();
     assert_eq!(feed.state, FeedState::Public);

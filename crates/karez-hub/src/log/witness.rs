@@ -1,6 +1,6 @@
 //! Witnessing the logs of peers, and taking in what witnesses say of this node's log.
 
-use karez_catalog::{NewFork, Witnessed};
+use karez_catalog::{NewFork, Remote, Witnessed};
 use karez_governance::note::parse_signatures;
 use karez_governance::{AddCheckpoint, Decision, Held, Note, Refusal, TreeHash, VerifierKey, witness};
 use karez_types::Sha256;
@@ -140,14 +140,19 @@ impl Hub {
 
     /// Returns the log keys of the peers.
     pub async fn peer_log_keys(&self) -> HubResult<Vec<VerifierKey>> {
-        let remotes = self.catalog.remote_list().await?;
-        Ok(remotes.iter().filter_map(|remote| remote.log_key.as_deref()?.parse().ok()).collect())
+        Ok(self.peers().await?.iter().filter_map(|peer| peer.log_key.as_deref()?.parse().ok()).collect())
     }
 
     /// Returns the keys under which the peers cosign.
     pub async fn peer_witness_keys(&self) -> HubResult<Vec<VerifierKey>> {
-        let remotes = self.catalog.remote_list().await?;
-        Ok(remotes.iter().filter_map(|remote| remote.witness_key.as_deref()?.parse().ok()).collect())
+        Ok(self.peers().await?.iter().filter_map(|peer| peer.witness_key.as_deref()?.parse().ok()).collect())
+    }
+
+    /// Returns the remotes that the operator has not removed.
+    async fn peers(&self) -> HubResult<Vec<Remote>> {
+        let mut remotes = self.catalog.remote_list().await?;
+        remotes.retain(|remote| !remote.is_removed());
+        Ok(remotes)
     }
 }
 
