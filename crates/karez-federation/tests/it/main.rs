@@ -12,6 +12,7 @@ mod hub;
 mod liar;
 mod liars;
 mod peers;
+mod poor_lines;
 mod pull;
 mod pull_through;
 mod restarts;

@@ -14,7 +14,7 @@ use karez_types::{RepoAddress, RepoKind, Timestamp, TokenRole, Visibility};
 /// Ten years, in seconds.
 const TEN_YEARS_SECS: i64 = 10 * 365 * 86_400;
 
-async fn node(seed: u64) -> TestNode {
+pub async fn node(seed: u64) -> TestNode {
     let federation = Some(FederationSettings::default());
     let node = TestNode::start_with(NodeOptions { seed, federation, ..NodeOptions::default() }).await;
     // As a node does when it starts: also the empty log is signed.
@@ -22,12 +22,12 @@ async fn node(seed: u64) -> TestNode {
     node
 }
 
-fn model(id: &str) -> RepoAddress {
+pub fn model(id: &str) -> RepoAddress {
     RepoAddress::parse(RepoKind::Model, id).unwrap()
 }
 
 /// Makes a person whom the other nodes do not have.
-async fn person(node: &TestNode, name: &str) -> TestClient {
+pub async fn person(node: &TestNode, name: &str) -> TestClient {
     let operator = Actor::Operator;
     node.hub.account_create(&operator, new_user(name.parse().unwrap(), false)).await.unwrap();
     let new = NewToken { name: "test".to_owned(), role: TokenRole::Write, expires: None };
@@ -36,7 +36,7 @@ async fn person(node: &TestNode, name: &str) -> TestClient {
 }
 
 /// Creates a public repository with a small file, and signs the log.
-async fn publish(node: &TestNode, client: &TestClient, id: &str) {
+pub async fn publish(node: &TestNode, client: &TestClient, id: &str) {
     client.repo_create("model", id, "public").await;
     let card = b"---\nlicense: mit\ntags: [tajik]\n---\n# Hi\n";
     client.commit(&format!("models/{id}"), "main", &[("README.md", card)]).await.expect(200);
@@ -45,13 +45,18 @@ async fn publish(node: &TestNode, client: &TestClient, id: &str) {
 
 /// Makes `other` a peer of `here`, as the operator does at the command line.
 async fn befriend(here: &TestNode, other: &TestNode, name: &str) -> Remote {
-    let wire = wire_to(other.url(), true, &HttpOptions::new(Reach::Public)).unwrap();
+    befriend_at(here, other.url(), name).await
+}
+
+/// Makes the node at an address a peer of `here`.
+pub async fn befriend_at(here: &TestNode, url: &str, name: &str) -> Remote {
+    let wire = wire_to(url, true, &HttpOptions::new(Reach::Public)).unwrap();
     let described = describe(&wire).await.unwrap();
     let settings = PeerSettings { allow_private: true, ..PeerSettings::default() };
     let new = NewRemote {
         name: name.to_owned(),
         kind: RemoteKind::Peer,
-        url: other.url().to_owned(),
+        url: url.to_owned(),
         log_key: Some(described.descriptor.log_key.to_string()),
         witness_key: Some(described.descriptor.witness_key.to_string()),
         token: None,
@@ -64,7 +69,7 @@ async fn befriend(here: &TestNode, other: &TestNode, name: &str) -> Remote {
     remote
 }
 
-async fn poll(here: &TestNode, name: &str) -> Result<Polled, PeerError> {
+pub async fn poll(here: &TestNode, name: &str) -> Result<Polled, PeerError> {
     let table = here.federation().refresh().await.unwrap();
     here.federation().poll_peer(table.by_name(name).unwrap()).await
 }
@@ -75,12 +80,12 @@ async fn readdress(here: &TestNode, remote: &Remote, other: &TestNode) {
     here.hub.catalog().remote_update(remote.id, &patch).await.unwrap().unwrap();
 }
 
-async fn rule(here: &TestNode, rule: &str, keep: Keep, copies: Option<u64>) {
+pub async fn rule(here: &TestNode, rule: &str, keep: Keep, copies: Option<u64>) {
     let new = NewFollow { remote: None, rule: rule.to_owned(), keep, copies };
     here.hub.catalog().follow_insert(&new, here.hub.clock().now()).await.unwrap();
 }
 
-async fn incidents(here: &TestNode) -> Vec<(String, String)> {
+pub async fn incidents(here: &TestNode) -> Vec<(String, String)> {
     let all = here.hub.catalog().incident_list(100).await.unwrap();
     all.into_iter().map(|incident| (incident.remote, incident.kind)).collect()
 }
