@@ -323,6 +323,9 @@ pub struct UpstreamAdd {
     /// Do not fetch files larger than this, for example '20 GB'.
     #[arg(long, value_name = "SIZE")]
     pub file_max: Option<String>,
+    /// Fetch no large file of repositories that have more than this of them, for example '500 GB'.
+    #[arg(long, value_name = "SIZE")]
+    pub repo_max: Option<String>,
     /// How long what is here counts as new before the upstream hub is asked again, for example '10 min' or '1 day'.
     #[arg(long, value_name = "DURATION")]
     pub revalidate: Option<String>,

@@ -51,10 +51,15 @@ impl Upstreams {
         let mirror = self.hub.catalog().mirror_by_repo(repo.id).await?.ok_or_else(gone)?;
         let remote = remotes.get(mirror.remote).ok_or_else(gone)?;
         let policy = &remote.settings.policy;
-        let refused = match policy.repo(&mirror.remote_repo) {
+        let mut refused = match policy.repo(&mirror.remote_repo) {
             Verdict::Refuse(why) => Err(why),
             Verdict::Keep | Verdict::PassThrough => policy.file_bytes(file.file_bytes),
         };
+        // The sum needs the whole tree, so it is made only where there is a ceiling.
+        if refused.is_ok() && policy.repo_bytes_max.is_some() {
+            let files = self.hub.mirror_files(repo, file.commit).await?;
+            refused = policy.repo_bytes(files.iter().map(|file| file.file_bytes).sum());
+        }
         refused.map_err(|why| {
             HubError::Forbidden(format!("{} is not fetched from {}: {why}", file.path, remote.name()))
         })?;

@@ -42,6 +42,7 @@ impl UpstreamSettings {
         allow: &[String],
         deny: &[String],
         file_max: Option<&str>,
+        repo_max: Option<&str>,
         revalidate: Option<&str>,
         allow_private: bool,
         pass_tokens: bool,
@@ -49,6 +50,7 @@ impl UpstreamSettings {
         let globs = |texts: &[String]| texts.iter().map(|text| RepoGlob::parse(text)).collect::<Result<Vec<_>, _>>();
         let mut policy = UpstreamPolicy { allow: globs(allow)?, deny: globs(deny)?, ..UpstreamPolicy::default() };
         policy.file_bytes_max = file_max.map(parse_bytes).transpose().map_err(|error| error.to_string())?;
+        policy.repo_bytes_max = repo_max.map(parse_bytes).transpose().map_err(|error| error.to_string())?;
         if let Some(text) = revalidate {
             policy.revalidate_secs = parse_duration(text)?.as_secs();
         }
@@ -78,6 +80,12 @@ impl UpstreamSettings {
         }
         if let Some(bytes) = self.policy.file_bytes_max {
             lines.push(format!("Files larger than {} are not fetched.", show_bytes(bytes)));
+        }
+        if let Some(bytes) = self.policy.repo_bytes_max {
+            lines.push(format!(
+                "Large files of repositories that have more than {} of them are not fetched.",
+                show_bytes(bytes)
+            ));
         }
         lines.push(format!("What is here is checked again after {}.", show_duration(self.policy.revalidate_secs)));
         if self.allow_private {
@@ -139,7 +147,8 @@ mod tests {
     fn settings_are_read_as_typed_and_come_back() {
         let allow = ["Qwen/*".to_owned(), "datasets/*".to_owned()];
         let settings =
-            UpstreamSettings::parse(&allow, &["x/y".to_owned()], Some("20 GB"), Some("1 day"), true, false).unwrap();
+            UpstreamSettings::parse(&allow, &["x/y".to_owned()], Some("20 GB"), None, Some("1 day"), true, false)
+                .unwrap();
         assert_eq!(settings.policy.file_bytes_max, Some(20_000_000_000));
         assert_eq!(settings.policy.revalidate_secs, 86_400);
         assert_eq!(serde_json::from_value::<UpstreamSettings>(settings.to_json()).unwrap(), settings);
@@ -147,8 +156,8 @@ mod tests {
         for (file_max, revalidate) in
             [(Some("20 Gb"), None), (None, Some("soon")), (None, Some("-1 s")), (None, Some("99999999999999999999 d"))]
         {
-            assert!(UpstreamSettings::parse(&[], &[], file_max, revalidate, false, false).is_err());
+            assert!(UpstreamSettings::parse(&[], &[], file_max, None, revalidate, false, false).is_err());
         }
-        assert!(UpstreamSettings::parse(&["[".to_owned()], &[], None, None, false, false).is_err());
+        assert!(UpstreamSettings::parse(&["[".to_owned()], &[], None, None, None, false, false).is_err());
     }
 }

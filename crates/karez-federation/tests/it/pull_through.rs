@@ -22,6 +22,7 @@ pub struct Wish<'a> {
     pub allow: &'a [&'a str],
     pub deny: &'a [&'a str],
     pub file_max: Option<&'a str>,
+    pub repo_max: Option<&'a str>,
     pub pass_tokens: bool,
     /// The node that pulls through also follows, with these settings.
     pub federation: Option<FederationSettings>,
@@ -73,6 +74,7 @@ async fn add(node: &TestNode, name: &str, url: &str, wish: Wish<'_>) -> Remote {
         &texts(wish.allow),
         &texts(wish.deny),
         wish.file_max,
+        wish.repo_max,
         Some("5 min"),
         true,
         wish.pass_tokens,
@@ -463,6 +465,22 @@ async fn files_above_the_ceiling_are_not_fetched() {
     let refused = anyone.get("/hub/tiny/resolve/main/big.bin").await.expect(403);
     assert!(words(&refused).contains("file_bytes_max is 4 MB"), "{}", words(&refused));
     anyone.head("/hub/tiny/resolve/main/big.bin").await.expect(200);
+}
+
+#[tokio::test]
+async fn repositories_above_the_ceiling_give_no_large_file() {
+    let pair = Pair::start_with(Wish { repo_max: Some("6 MB"), ..Wish::default() }).await;
+    let data = pair.large("one.bin", noise(4, 3 << 20)).await;
+    let got = pair.node.anonymous().get("/hub/tiny/resolve/main/one.bin").await.expect(200);
+    assert!(got.body == data);
+    let before = commit_of(&pair.up.node.anonymous(), "hub/tiny").await;
+    pair.large("two.bin", noise(5, 4 << 20)).await;
+    pair.node.advance_secs(301);
+    let refused = pair.node.anonymous().get("/hub/tiny/resolve/main/two.bin").await.expect(403);
+    assert!(words(&refused).contains("repo_bytes_max"), "{}", words(&refused));
+    // What came before stays readable, and small files come in any case.
+    pair.node.anonymous().get(&format!("/hub/tiny/resolve/{before}/one.bin")).await.expect(200);
+    pair.node.anonymous().get("/hub/tiny/resolve/main/README.md").await.expect(200);
 }
 
 #[tokio::test]

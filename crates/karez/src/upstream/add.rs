@@ -49,6 +49,7 @@ fn settings(wish: &UpstreamAdd) -> anyhow::Result<UpstreamSettings> {
         &wish.allow,
         &wish.deny,
         wish.file_max.as_deref(),
+        wish.repo_max.as_deref(),
         wish.revalidate.as_deref(),
         wish.allow_private,
         wish.pass_tokens,
