@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::future::BoxFuture;
 use karez_catalog::{FeedRepo, Repo};
 use karez_formats::file_map::FileMapLimits;
 use karez_hub::MirrorFile;
@@ -14,46 +13,14 @@ use url::Url;
 
 use super::FollowError;
 use crate::Federation;
-use crate::file_ways::{FileWays, over_line};
+use crate::file_ways::{FileWays, SourcesPlanner};
 use crate::peer::{Peer, Table};
 use crate::policy::files::fetch_order;
 use crate::source::{Remote, RemotePlanner};
-use crate::transfer::{FileWanted, Plan, Planner, Priority, SourceError, Transfers};
+use crate::transfer::{FileWanted, Planner, Priority, Transfers};
 
 /// How long a file that could not be fetched rests before it is tried again.
 const RETRY_AFTER: Duration = Duration::from_secs(600);
-
-/// Several peers that have the same file: the first that plans says how it is put together, and the others
-/// become further sources where they keep it in the same pieces.
-struct PeersPlanner(Vec<(RemotePlanner, String)>);
-
-impl Planner for PeersPlanner {
-    fn name(&self) -> &str {
-        self.0.first().map_or("", |(planner, _)| planner.name())
-    }
-
-    fn plan<'a>(&'a self, file: &'a FileWanted) -> BoxFuture<'a, Result<Plan, SourceError>> {
-        Box::pin(async move {
-            let mut whole: Option<Plan> = None;
-            let mut refused = SourceError::Gone;
-            for (planner, line) in &self.0 {
-                let mut plan = match planner.plan(file).await {
-                    Ok(plan) => over_line(plan, line),
-                    Err(error) => {
-                        refused = error;
-                        continue;
-                    }
-                };
-                match &mut whole {
-                    None => whole = Some(plan),
-                    Some(first) if first.layout == plan.layout => first.sources.append(&mut plan.sources),
-                    Some(_) => {}
-                }
-            }
-            whole.ok_or(refused)
-        })
-    }
-}
 
 impl Federation {
     /// Returns the registry of transfers; nothing where the node has no folder for what is on its way.
@@ -110,7 +77,7 @@ impl Federation {
     }
 
     /// Returns who can say how a file is fetched: the origin, and peers that say they hold the revision.
-    async fn planner(&self, peer: &Peer, repo: &FeedRepo, folder: &Path) -> Result<PeersPlanner, FollowError> {
+    async fn planner(&self, peer: &Peer, repo: &FeedRepo, folder: &Path) -> Result<SourcesPlanner, FollowError> {
         let table: Arc<Table> = self.table();
         let mut planners = vec![self.planner_of(peer, folder)?];
         let holders = match repo.head_idx {
@@ -120,7 +87,7 @@ impl Federation {
         for holder in holders.into_iter().filter(|&id| id != peer.remote.id).filter_map(|id| table.by_id(id)) {
             planners.push(self.planner_of(holder, folder)?);
         }
-        Ok(PeersPlanner(planners))
+        Ok(SourcesPlanner(planners))
     }
 
     fn planner_of(&self, peer: &Peer, folder: &Path) -> Result<(RemotePlanner, String), FollowError> {

@@ -12,16 +12,17 @@ use futures::future::BoxFuture;
 use futures::stream::{self, BoxStream, StreamExt};
 use karez_catalog::{Mirror, Repo};
 use karez_formats::file_map::FileMapLimits;
+use karez_governance::VerifierKey;
 use karez_hub::{Actor, FarFile, FarFiles, FileStream, HubError, HubResult};
 use karez_types::ByteRange;
 
 use super::Upstreams;
 use super::failure::PullFailure;
-use super::remotes::KnownRemote;
-use crate::file_ways::over_line;
+use super::remotes::{KnownRemote, Remotes};
+use crate::file_ways::SourcesPlanner;
 use crate::policy::upstream::Verdict;
 use crate::source::{Remote as SourceRemote, RemotePlanner};
-use crate::transfer::{FileWanted, Plan, Planner, Priority, SourceError, Transfer, TransferError};
+use crate::transfer::{FileWanted, Priority, Transfer, TransferError};
 
 /// How long the first bytes are waited for before the answer is an error that clients repeat: below the
 /// 10 seconds that they wait for a byte (huggingface_hub, `HF_HUB_DOWNLOAD_TIMEOUT`).
@@ -67,7 +68,7 @@ impl Upstreams {
             return Ok(stream::empty().boxed());
         }
         let path = file.path.clone();
-        let transfer = self.transfer_of(actor, remote, repo, &mirror, file).await?;
+        let transfer = self.transfer_of(actor, &remotes, remote, repo, &mirror, file).await?;
         let silent = |why: &dyn std::fmt::Display| {
             HubError::OriginSilent(format!(
                 "the bytes of {path} are not held here, and {} {why}; try again",
@@ -109,10 +110,28 @@ impl Upstreams {
         Ok(RemotePlanner::new(source, folder, FileMapLimits::from(self.hub.limits())))
     }
 
+    /// Returns the other peers that say they hold what the origin of a mirror publishes now, whole.
+    async fn holders(
+        &self,
+        remotes: &Remotes,
+        remote: &KnownRemote,
+        mirror: &Mirror,
+    ) -> HubResult<Vec<Arc<KnownRemote>>> {
+        let catalog = self.hub.catalog();
+        let key = remote.row.log_key.as_deref().and_then(|key| key.parse::<VerifierKey>().ok());
+        let Some(key) = key.filter(|_| !mirror.is_restricted) else { return Ok(Vec::new()) };
+        let published = catalog.feed_repo(remote.row.id, &mirror.remote_repo).await?;
+        let Some(idx) = published.and_then(|published| published.head_idx) else { return Ok(Vec::new()) };
+        let holders = catalog.have_holders(key.name(), idx).await?;
+        let others = holders.into_iter().filter(|&id| id != remote.row.id);
+        Ok(others.filter_map(|id| remotes.get(id)).filter(|other| !other.row.is_removed()).cloned().collect())
+    }
+
     /// Starts the transfer of a file, or joins the one that is running.
     async fn transfer_of(
         &self,
         actor: &Actor,
+        remotes: &Remotes,
         remote: &Arc<KnownRemote>,
         repo: &Repo,
         mirror: &Mirror,
@@ -133,7 +152,11 @@ impl Upstreams {
             HubError::StorageFull
         })?;
         let planner = self.planner(actor, remote, repo, &self.ways.folder).await.map_err(failed)?;
-        let planner = LinePlanner { planner, line: remote.row.line.clone() };
+        let mut planners = vec![(planner, remote.row.line.clone())];
+        for holder in self.holders(remotes, remote, mirror).await? {
+            let planner = self.planner(actor, &holder, repo, &self.ways.folder).await.map_err(failed)?;
+            planners.push((planner, holder.row.line.clone()));
+        }
         let wanted = FileWanted {
             repo: repo.clone(),
             remote_repo: mirror.remote_repo.clone(),
@@ -142,7 +165,7 @@ impl Upstreams {
             sha256,
             file_bytes: file.file_bytes,
         };
-        let transfer = self.ways.transfers.start(wanted, Arc::new(planner), Priority::High);
+        let transfer = self.ways.transfers.start(wanted, Arc::new(SourcesPlanner(planners)), Priority::High);
         if transfer.wanted().repo.id != repo.id {
             let (hub, repo, joined) = (Arc::clone(&self.hub), repo.clone(), Arc::clone(&transfer));
             tokio::spawn(async move {
@@ -154,22 +177,6 @@ impl Upstreams {
             });
         }
         Ok(transfer)
-    }
-}
-
-/// Plans with sources that keep to the hours, the rate and the budget of their line.
-struct LinePlanner {
-    planner: RemotePlanner,
-    line: String,
-}
-
-impl Planner for LinePlanner {
-    fn name(&self) -> &str {
-        self.planner.name()
-    }
-
-    fn plan<'a>(&'a self, file: &'a FileWanted) -> BoxFuture<'a, Result<Plan, SourceError>> {
-        Box::pin(async move { Ok(over_line(self.planner.plan(file).await?, &self.line)) })
     }
 }
 

@@ -100,3 +100,32 @@ async fn files_come_whole_over_lines_that_do_their_worst() {
         }
     }
 }
+
+#[tokio::test]
+async fn what_somebody_reads_comes_from_all_who_hold_it() {
+    let (a, b, c) = (node(41).await, node(42).await, node(43).await);
+    let data = noise(9, FILE_BYTES);
+    let sha256 = Sha256(sha2::Sha256::digest(&data).into());
+    let amina = person(&a, "amina").await;
+    publish(&a, &amina, "amina/base").await;
+    amina.commit("models/amina/base", "main", &[("model.bin", &data)]).await.expect(200);
+    a.hub.log_advance().await.unwrap();
+    befriend_at(&b, a.url(), "a").await;
+    rule(&b, "{}", Keep::Whole, None).await;
+    follow(&b, &["a"], sha256).await;
+
+    // C follows nothing; somebody there reads the file.
+    let (first, second) = (Link::to(a.url(), 1).await, Link::to(b.url(), 2).await);
+    befriend_at(&c, &first.url(), "a").await;
+    befriend_at(&c, &second.url(), "b").await;
+    for peer in ["a", "b", "a", "b"] {
+        poll(&c, peer).await.unwrap();
+    }
+    c.upstreams.remotes_changed();
+    first.set(LinkShape { down_bytes_per_sec: Some(2 << 20), ..LinkShape::default() });
+    second.set(LinkShape { down_bytes_per_sec: Some(2 << 20), ..LinkShape::default() });
+    is_whole(&c, &data).await;
+    let carried = [first, second].map(|line| line.counts().down_body_bytes);
+    assert!(carried.iter().all(|&bytes| bytes > FILE_BYTES as u64 / 4), "{carried:?}");
+    assert!(carried.iter().sum::<u64>() < FILE_BYTES as u64 * 11 / 10, "{carried:?}");
+}
