@@ -152,8 +152,10 @@ impl Upstreams {
         let planner = self.planner(actor, remote, repo, &self.ways.folder).await.map_err(failed)?;
         let mut planners = vec![(planner, remote.row.line.clone())];
         for holder in self.holders(remotes, remote, mirror).await? {
-            let planner = self.planner(actor, &holder, repo, &self.ways.folder).await.map_err(failed)?;
-            planners.push((planner, holder.row.line.clone()));
+            // Further sources only make it faster: one that cannot be asked is left out.
+            if let Ok(planner) = self.planner(actor, &holder, repo, &self.ways.folder).await {
+                planners.push((planner, holder.row.line.clone()));
+            }
         }
         let wanted = FileWanted {
             repo: repo.clone(),
