@@ -9,7 +9,7 @@ use karez_types::{ByteRange, RepoAddress, Sha256};
 use super::Remote;
 use super::fetch::ranged;
 use crate::net::HttpRequest;
-use crate::transfer::{ByteStream, CostClass, Place, STORED, Source, SourceError};
+use crate::transfer::{ByteStream, CostClass, Place, Source, SourceError};
 
 /// Ranges of xorbs under `/federation/v1/xorb`. Any web server that carries copies of those addresses will do.
 #[derive(Debug, Clone)]
@@ -33,10 +33,6 @@ impl Source for PeerSource {
 
     fn cost(&self) -> CostClass {
         self.remote.cost()
-    }
-
-    fn encodings(&self) -> &[&'static str] {
-        &[STORED]
     }
 
     fn open<'a>(

@@ -13,7 +13,7 @@ use super::Remote;
 use super::fetch::{exactly, ranged};
 use super::rolling::Rolling;
 use crate::net::{HttpAnswer, HttpRequest};
-use crate::transfer::{ByteStream, CostClass, Place, STORED, Source, SourceError};
+use crate::transfer::{ByteStream, CostClass, Place, Source, SourceError};
 
 /// Ranges of the file itself. A server that does not know ranges is read once, from the beginning.
 pub struct PlainSource {
@@ -103,10 +103,6 @@ impl Source for PlainSource {
 
     fn cost(&self) -> CostClass {
         self.remote.cost()
-    }
-
-    fn encodings(&self) -> &[&'static str] {
-        &[STORED]
     }
 
     fn open<'a>(

@@ -16,7 +16,7 @@ use super::rolling::Rolling;
 use super::xet_answer::{Fetch, Fetches, Reconstruction, fetch_of};
 use super::{ANSWER_BYTES_MAX, PLAN_BYTES_MAX, Remote};
 use crate::net::{HttpRequest, NetError};
-use crate::transfer::{ByteStream, CostClass, Place, STORED, Source, SourceError, XetTerm};
+use crate::transfer::{ByteStream, CostClass, Place, Source, SourceError, XetTerm};
 
 /// What a repository's `xet-read-token` address answers.
 #[derive(Deserialize)]
@@ -155,10 +155,6 @@ impl Source for XetSource {
 
     fn cost(&self) -> CostClass {
         self.remote.cost()
-    }
-
-    fn encodings(&self) -> &[&'static str] {
-        &[STORED]
     }
 
     fn open<'a>(

@@ -8,7 +8,7 @@ use futures::future::{self, BoxFuture};
 use futures::stream::BoxStream;
 use karez_types::ByteRange;
 
-use super::{CostClass, Place};
+use super::{CostClass, Place, STORED};
 
 /// Number of a source within one transfer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -40,7 +40,9 @@ pub trait Source: Send + Sync {
     }
 
     /// The encodings that this source can send; today [`STORED`](super::STORED).
-    fn encodings(&self) -> &[&'static str];
+    fn encodings(&self) -> &[&'static str] {
+        &[STORED]
+    }
 
     /// Asks for `bytes` of a place, counted from where the place begins. The stream yields exactly the
     /// bytes asked for (in the `stored` encoding), in order, or an error; never more.
