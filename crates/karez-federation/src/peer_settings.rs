@@ -58,11 +58,6 @@ impl PeerSettings {
         serde_json::to_value(self).expect("settings are plain data")
     }
 
-    /// Tells whether the operator removed the peer.
-    pub fn is_removed(&self) -> bool {
-        self.removed_secs.is_some()
-    }
-
     /// Tells whether an owner of the peer is not taken.
     pub fn refuses(&self, owner: &str) -> bool {
         self.refused_owners.contains(&fold_name(owner))
@@ -78,7 +73,7 @@ mod tests {
     fn what_others_wrote_is_kept() {
         let value = json!({ "withdrawn": "hide", "sequence": 4, "allow_private": true });
         let settings: PeerSettings = serde_json::from_value(value.clone()).unwrap();
-        assert!(settings.allow_private && !settings.is_removed());
+        assert!(settings.allow_private && settings.removed_secs.is_none());
         assert_eq!(settings.to_value(), value);
         let settings = PeerSettings { refused_owners: vec!["amina".into()], ..settings };
         assert!(settings.refuses("Amina") && !settings.refuses("karim"));

@@ -23,7 +23,7 @@ pub async fn peers(catalog: &Catalog) -> Result<Vec<(Remote, Option<Feed>)>, Cat
 /// Says how a peer is, in a word or a sentence.
 pub fn peer_state(remote: &Remote, feed: Option<&Feed>) -> String {
     match feed {
-        _ if PeerSettings::of(remote).is_removed() => "removed".to_owned(),
+        _ if remote.is_removed() => "removed".to_owned(),
         None => "new".to_owned(),
         Some(Feed { trouble: Some(trouble), .. }) => trouble.clone(),
         Some(_) => "fine".to_owned(),

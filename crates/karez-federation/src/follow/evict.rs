@@ -15,10 +15,10 @@ use karez_hub::HubResult;
 use karez_types::{RemoteId, RepoId, Sha256};
 
 use super::line_load;
+use crate::Federation;
 use crate::policy::evict::{Candidate, Disk, LastCopies, Popularity, admits, plan};
 use crate::policy::line::CostClass;
 use crate::policy::units::show_bytes;
-use crate::{Federation, PeerSettings};
 
 /// Files that are read in one go.
 const PAGE_FILES: u64 = 1_000;
@@ -149,7 +149,7 @@ impl Held {
 
 /// Whether the operator still has this remote: then what it publishes can come again.
 fn is_there(remote: &Remote) -> bool {
-    !PeerSettings::of(remote).is_removed()
+    !remote.is_removed()
 }
 
 fn held_of(file: &HeldFile, origin: Origin, most: u64) -> Held {

@@ -53,7 +53,7 @@ pub async fn local_name(
         }
         let Some(other) = remotes.iter().find(|other| other.id == claim.remote) else { continue };
         let settings = PeerSettings::of(other);
-        let is_settled = settings.is_removed()
+        let is_settled = other.is_removed()
             || settings.refuses(&claim.owner)
             || !catalog.owner_origin_aliases(other.id, owner).await?.is_empty();
         if !is_settled {
@@ -125,7 +125,7 @@ pub async fn names(catalog: &Catalog) -> Result<Vec<NameView>, CatalogError> {
                 view.repos = claim.repos;
                 continue;
             }
-            if PeerSettings::of(remote).is_removed() {
+            if remote.is_removed() {
                 continue;
             }
             let Ok(owner) = claim.owner.parse::<OwnerName>() else { continue };

@@ -71,7 +71,7 @@ impl Table {
         let mut peers = Vec::new();
         for remote in catalog.remote_list().await? {
             let settings = PeerSettings::of(&remote);
-            if remote.kind != RemoteKind::Peer || settings.is_removed() {
+            if remote.kind != RemoteKind::Peer || remote.is_removed() {
                 continue;
             }
             let old = before.by_id(remote.id);

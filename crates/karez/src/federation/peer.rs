@@ -53,7 +53,7 @@ async fn add_peer(hub: &Arc<Hub>, settings: &Settings, add: &PeerAdd, as_json: b
     let remotes = catalog.remote_list().await?;
     let same_key = |remote: &&Remote| log_key(remote).is_ok_and(|key| key == descriptor.log_key);
     let row = match remotes.iter().find(same_key) {
-        Some(old) if PeerSettings::of(old).is_removed() => come_back(catalog, old, add, url, &described).await?,
+        Some(old) if old.is_removed() => come_back(catalog, old, add, url, &described).await?,
         Some(old) => bail!("this node is a peer already: {}", old.name),
         None => {
             let new = NewRemote {
