@@ -12,10 +12,9 @@ use karez_types::{ByteRange, Entropy};
 
 use crate::follow::Gates;
 use crate::policy::line::CostClass;
-use crate::source::RemotePlanner;
 use crate::transfer::{
-    ByteStream, FileWanted, HubSink, Incident, Notices, Place, Plan, Planner, Progress, ScheduleParams, Source,
-    SourceError, Transfers, TransfersParts,
+    ByteStream, HubSink, Incident, Notices, Place, Plan, Progress, ScheduleParams, Source, SourceError, Transfers,
+    TransfersParts,
 };
 use crate::upstream::Uses;
 
@@ -50,42 +49,10 @@ impl FileWays {
 }
 
 /// Says over which line the sources of a plan come.
-fn over_line(mut plan: Plan, line: &str) -> Plan {
+pub(crate) fn over_line(mut plan: Plan, line: &str) -> Plan {
     let lined = |source| Arc::new(LinedSource { source, line: line.to_owned() }) as Arc<dyn Source>;
     plan.sources = plan.sources.into_iter().map(lined).collect();
     plan
-}
-
-/// Several remotes that have the same file, each with its line: the first that plans says how it is put together, and the others
-/// become further sources where they keep it in the same pieces.
-pub(crate) struct SourcesPlanner(pub Vec<(RemotePlanner, String)>);
-
-impl Planner for SourcesPlanner {
-    fn name(&self) -> &str {
-        self.0.first().map_or("", |(planner, _)| planner.name())
-    }
-
-    fn plan<'a>(&'a self, file: &'a FileWanted) -> BoxFuture<'a, Result<Plan, SourceError>> {
-        Box::pin(async move {
-            let mut whole: Option<Plan> = None;
-            let mut refused = SourceError::Gone;
-            for (planner, line) in &self.0 {
-                let mut plan = match planner.plan(file).await {
-                    Ok(plan) => over_line(plan, line),
-                    Err(error) => {
-                        refused = error;
-                        continue;
-                    }
-                };
-                match &mut whole {
-                    None => whole = Some(plan),
-                    Some(first) if first.layout == plan.layout => first.sources.append(&mut plan.sources),
-                    Some(_) => {}
-                }
-            }
-            whole.ok_or(refused)
-        })
-    }
 }
 
 struct HubClock(Arc<Hub>);

@@ -12,6 +12,7 @@
 mod federation;
 mod file_ways;
 pub mod follow;
+mod holders;
 mod metrics;
 pub mod net;
 pub mod peer;

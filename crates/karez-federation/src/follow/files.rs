@@ -4,20 +4,21 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::{self, BoxFuture};
 use karez_catalog::{FeedRepo, Repo};
 use karez_formats::file_map::FileMapLimits;
 use karez_hub::MirrorFile;
-use karez_types::{GitOid, Sha256};
+use karez_types::{GitOid, RemoteId, Sha256};
 use tokio::time::Instant;
 use url::Url;
 
 use super::FollowError;
-use crate::Federation;
-use crate::file_ways::{FileWays, SourcesPlanner};
-use crate::peer::{Peer, Table};
+use crate::holders::{Dial, Dialled, Holders, SourcesPlanner};
+use crate::peer::Peer;
 use crate::policy::files::fetch_order;
 use crate::source::{Remote, RemotePlanner};
 use crate::transfer::{FileWanted, Planner, Priority, Transfers};
+use crate::{Federation, FileWays};
 
 /// How long a file that could not be fetched rests before it is tried again.
 const RETRY_AFTER: Duration = Duration::from_secs(600);
@@ -43,7 +44,7 @@ impl Federation {
         if files.is_empty() {
             return Ok(0);
         }
-        let planner: Arc<dyn Planner> = Arc::new(self.planner(peer, repo, folder).await?);
+        let planner: Arc<dyn Planner> = Arc::new(self.planner(peer, repo, folder)?);
         let sizes: Vec<(&str, u64)> = files.iter().map(|file| (file.path.as_str(), file.file_bytes)).collect();
         for step in fetch_order(&sizes, &[]).into_iter().filter(|step| step.head_bytes.is_none()) {
             if transfers.list().len() as u64 >= self.settings.transfers_at_once_max {
@@ -77,20 +78,18 @@ impl Federation {
     }
 
     /// Returns who can say how a file is fetched: the origin, and peers that say they hold the revision.
-    async fn planner(&self, peer: &Peer, repo: &FeedRepo, folder: &Path) -> Result<SourcesPlanner, FollowError> {
-        let table: Arc<Table> = self.table();
-        let mut planners = vec![self.planner_of(peer, folder)?];
-        let holders = match repo.head_idx {
-            Some(idx) => self.hub.catalog().have_holders(peer.key.name(), idx).await?,
-            None => Vec::new(),
+    fn planner(self: &Arc<Self>, peer: &Peer, repo: &FeedRepo, folder: &Path) -> Result<SourcesPlanner, FollowError> {
+        let holders = Holders {
+            catalog: self.hub.catalog().clone(),
+            origin: peer.remote.id,
+            log: peer.key.name().to_owned(),
+            repo: repo.repo.clone(),
+            dial: Arc::new(TableDial { federation: Arc::clone(self), folder: folder.to_owned() }),
         };
-        for holder in holders.into_iter().filter(|&id| id != peer.remote.id).filter_map(|id| table.by_id(id)) {
-            planners.push(self.planner_of(holder, folder)?);
-        }
-        Ok(SourcesPlanner(planners))
+        Ok(SourcesPlanner { first: self.planner_of(peer, folder)?, holders: Some(holders) })
     }
 
-    fn planner_of(&self, peer: &Peer, folder: &Path) -> Result<(RemotePlanner, String), FollowError> {
+    fn planner_of(&self, peer: &Peer, folder: &Path) -> Result<Dialled, FollowError> {
         let base = Url::parse(peer.wire.url()).map_err(|error| FollowError::Later(error.to_string()))?;
         let cost = self.gates.of(&self.hub, &peer.remote.line).cost();
         let remote = Remote::new(&peer.remote.name, base, peer.wire.http().clone(), None, cost);
@@ -107,6 +106,20 @@ impl Federation {
         let mut resting = self.resting();
         resting.retain(|_, until| *until > now);
         resting.insert(sha256, now + how_long);
+    }
+}
+
+/// The way to peers.
+struct TableDial {
+    federation: Arc<Federation>,
+    folder: PathBuf,
+}
+
+impl Dial for TableDial {
+    fn dial(&self, remote: RemoteId) -> BoxFuture<'_, Option<Dialled>> {
+        let table = self.federation.table();
+        let dialled = table.by_id(remote).and_then(|peer| self.federation.planner_of(peer, &self.folder).ok());
+        Box::pin(future::ready(dialled))
     }
 }
 

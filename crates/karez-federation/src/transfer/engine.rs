@@ -16,17 +16,18 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 use super::blame::Suspect;
 use super::extents::Extents;
 use super::handle::{Transfer, TransferError, Work};
-use super::journal::{Journal, SYNC_BYTES, SYNC_SECS, SourceTag};
+use super::journal::{SYNC_BYTES, SYNC_SECS, SourceTag};
 use super::lines::Turn;
-use super::run::{disk_trouble, is_passing};
+use super::run::disk_trouble;
 use super::schedule::{Order, Outcome, SpanId};
 use super::sink::SinkError;
+use super::sourcing::{Slot, Sourcing};
 use super::verify::{BadBytes, Verifier};
 use super::worker::{Failure, Job, Shared, WorkerEnd};
 use super::{IncidentKind, Layout, Plan, Planner, Source, SourceError, SourceId, TransferState, assemble};
 
 /// How often silence, speed and lines are judged.
-const TICK_MS: u64 = 100;
+pub(super) const TICK_MS: u64 = 100;
 
 /// How often progress is written down.
 const NOTICE_MS: u64 = 5_000;
@@ -41,14 +42,6 @@ const PROBES: usize = 4;
 /// Time between two attempts to put the file together when the node has no room or is busy.
 const SINK_RETRY_SECS: u64 = 5;
 
-/// A source of the plan.
-pub(super) struct Slot {
-    pub(super) source: Arc<dyn Source>,
-    pub(super) tag: SourceTag,
-    /// Whether the newest plan has it.
-    is_present: bool,
-}
-
 /// How the work ended.
 pub(super) enum Fetched {
     /// The file is held.
@@ -57,10 +50,11 @@ pub(super) enum Fetched {
     OtherPlan(Box<Plan>),
 }
 
-enum Chore {
+pub(super) enum Chore {
     Verified(Verifier, io::Result<Vec<BadBytes>>),
     Synced(io::Result<()>),
     Planned(Result<Plan, SourceError>),
+    AskedOthers,
     Probed(SourceId, Option<Duration>),
     Told,
 }
@@ -80,7 +74,8 @@ pub(super) struct Engine {
     pub(super) slots: Vec<Slot>,
     open: HashMap<SpanId, OpenSpan>,
     workers: JoinSet<WorkerEnd>,
-    chores: JoinSet<Chore>,
+    pub(super) chores: JoinSet<Chore>,
+    pub(super) sourcing: Sourcing,
     /// Away while it works.
     verifier: Option<Verifier>,
     /// What has to be checked.
@@ -90,10 +85,7 @@ pub(super) struct Engine {
     /// Chunks that were wrong and came from several sources.
     pub(super) suspects: BTreeMap<u64, Suspect>,
     is_syncing: bool,
-    is_planning: bool,
     is_telling: bool,
-    /// What tells the recipe apart from others.
-    digest: [u8; 32],
     synced_ms: u64,
     noticed_ms: u64,
 }
@@ -123,46 +115,17 @@ impl Engine {
             open: HashMap::new(),
             workers: JoinSet::new(),
             chores: JoinSet::new(),
+            sourcing: Sourcing::of(plan),
             backlog,
             evidence: HashMap::new(),
             suspects: BTreeMap::new(),
             is_syncing: false,
-            is_planning: false,
             is_telling: false,
-            digest: Journal::digest(&plan.recipe),
             synced_ms: transfer.now_ms(),
             noticed_ms: transfer.now_ms(),
         };
         engine.take_sources(plan);
         engine
-    }
-
-    /// Takes the sources of a plan; those that are known by name get their new addresses.
-    fn take_sources(&mut self, plan: &Plan) {
-        let now_ms = self.transfer.now_ms();
-        let mut schedule = self.work.schedule();
-        self.slots.iter_mut().for_each(|slot| slot.is_present = false);
-        for source in &plan.sources {
-            let known = self.slots.iter().position(|slot| slot.source.name() == source.name());
-            let number = known.unwrap_or(self.slots.len());
-            let tag = SourceTag::of(source.name());
-            let slot = Slot { source: source.clone(), tag, is_present: true };
-            match self.slots.get_mut(number) {
-                Some(place) => *place = slot,
-                None => self.slots.push(slot),
-            }
-            let id = SourceId(number as u32);
-            schedule.source_add(id, source.cost(), now_ms);
-            schedule.renewed(id);
-            let is_banned = self.work.journal.is_banned(tag);
-            if is_banned {
-                schedule.ban(id);
-            }
-            self.transfer.inner().meter.share(source.name()).is_banned = is_banned;
-        }
-        for (number, _) in self.slots.iter().enumerate().filter(|(_, slot)| !slot.is_present) {
-            schedule.source_remove(SourceId(number as u32));
-        }
     }
 
     /// Works until the file is held.
@@ -197,6 +160,7 @@ impl Engine {
                         return Ok(Some(other));
                     }
                 }
+                Some(plan) = self.sourcing.found.recv() => self.join(&plan),
                 _ = tick.tick() => self.tick().await?,
                 () = transfer.wake.notified() => {}
             }
@@ -238,7 +202,7 @@ impl Engine {
         let now_ms = self.transfer.now_ms();
         let priority = self.transfer.inner().priority;
         for number in 0..self.slots.len() {
-            let Slot { source, tag, is_present } = &self.slots[number];
+            let Slot { source, tag, is_present, .. } = &self.slots[number];
             if !is_present {
                 continue;
             }
@@ -344,25 +308,8 @@ impl Engine {
                     self.take_losses();
                 }
             }
-            Chore::Planned(Ok(plan)) => {
-                self.is_planning = false;
-                if plan.layout != self.layout || Journal::digest(&plan.recipe) != self.digest {
-                    return Ok(Some(Box::new(plan)));
-                }
-                self.take_sources(&plan);
-            }
-            Chore::Planned(Err(error)) => {
-                self.is_planning = false;
-                self.transfer.set_trouble(Some(format!("{}: {error}", self.planner.name())));
-                if !is_passing(&error) {
-                    // Those whose addresses have expired stay out; the others may have what is missing.
-                    let mut schedule = self.work.schedule();
-                    for id in schedule.expired() {
-                        self.slots[id.0 as usize].is_present = false;
-                        schedule.source_remove(id);
-                    }
-                }
-            }
+            Chore::Planned(planned) => return Ok(self.planned(planned)),
+            Chore::AskedOthers => self.sourcing.others_asked(now_ms),
             Chore::Probed(id, Some(rtt)) => {
                 let rtt_ms = u64::try_from(rtt.as_millis()).unwrap_or(0);
                 self.work.schedule().reached(id, rtt_ms, now_ms);
@@ -402,6 +349,7 @@ impl Engine {
         }
         self.keep_turns();
         self.plan_again(now_ms);
+        self.ask_others(now_ms);
         self.sync(now_ms);
         self.tell(now_ms);
         self.hope()
@@ -441,20 +389,6 @@ impl Engine {
         }
     }
 
-    fn plan_again(&mut self, now_ms: u64) {
-        if self.is_planning || self.work.schedule().expired().is_empty() {
-            return;
-        }
-        self.is_planning = true;
-        let (planner, transfer) = (self.planner.clone(), self.transfer.clone());
-        // Not at once after a failure: the tick would ask ten times a second.
-        let wait = Duration::from_millis(if now_ms == 0 { 0 } else { 2 * TICK_MS });
-        self.chores.spawn(async move {
-            sleep(wait).await;
-            Chore::Planned(planner.plan(&transfer.wanted).await)
-        });
-    }
-
     fn sync(&mut self, now_ms: u64) {
         let is_due = now_ms >= self.synced_ms + SYNC_SECS * 1000 || self.work.journal.unsynced_bytes() >= SYNC_BYTES;
         if !self.is_syncing && is_due {
@@ -487,7 +421,7 @@ impl Engine {
 
     /// Ends the transfer when nobody can give what is missing.
     fn hope(&self) -> Result<(), TransferError> {
-        if self.is_planning || !self.open.is_empty() || self.work.schedule().has_hope() {
+        if self.sourcing.is_asking() || !self.open.is_empty() || self.work.schedule().has_hope() {
             return Ok(());
         }
         let inner = self.transfer.inner();

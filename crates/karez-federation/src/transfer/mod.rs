@@ -7,7 +7,8 @@
 //!
 //! # Actors
 //! - A [`Planner`] (one per kind of remote) says how a file is put together and who has its bytes: a
-//!   [`Plan`] of a [`Layout`] (which bytes travel), a [`Recipe`] (what they mean) and [`Source`]s.
+//!   [`Plan`] of a [`Layout`] (which bytes travel), a [`Recipe`] (what they mean) and [`Source`]s. While the
+//!   bytes come it is asked who else has them (`sourcing`).
 //! - [`Transfers`] holds one [`Transfer`] for each file. Whoever wants it too joins: waits for
 //!   [`Transfer::done`], reads [`Transfer::stream`], looks at [`Transfer::progress`].
 //! - The [`Schedule`] decides which bytes are asked of whom: pure, so that the simulator runs it too.
@@ -63,6 +64,7 @@ mod schedule;
 mod sink;
 mod sink_hub;
 mod source;
+mod sourcing;
 mod stream;
 mod verify;
 mod worker;

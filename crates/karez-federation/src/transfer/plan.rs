@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
+use futures::stream::{self, BoxStream, StreamExt};
 use karez_catalog::Repo;
 use karez_types::{FileHash, GitOid, RepoAddress, RepoPath, Sha256, XorbHash};
 
@@ -95,6 +96,12 @@ pub trait Planner: Send + Sync {
     /// # Errors
     /// [`SourceError`] when the remote cannot say. Unreachable and refusing remotes are asked again.
     fn plan<'a>(&'a self, file: &'a FileWanted) -> BoxFuture<'a, Result<Plan, SourceError>>;
+
+    /// Asks who else has the file, besides the sources of these names: the plan of each that has, as it
+    /// answers. Called again and again while the file is under way; those that cannot say are left out.
+    fn others<'a>(&'a self, _file: &'a FileWanted, _known: &'a [String]) -> BoxStream<'a, Plan> {
+        stream::empty().boxed()
+    }
 }
 
 /// How urgent a transfer is.

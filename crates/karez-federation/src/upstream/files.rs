@@ -13,13 +13,14 @@ use futures::stream::{self, BoxStream, StreamExt};
 use karez_catalog::{Mirror, Repo};
 use karez_formats::file_map::FileMapLimits;
 use karez_governance::VerifierKey;
-use karez_hub::{Actor, FarFile, FarFiles, FileStream, HubError, HubResult};
-use karez_types::ByteRange;
+use karez_hub::{Actor, FarFile, FarFiles, FileStream, Hub, HubError, HubResult};
+use karez_types::{ByteRange, RemoteId};
 
 use super::Upstreams;
 use super::failure::PullFailure;
-use super::remotes::{KnownRemote, Remotes};
-use crate::file_ways::SourcesPlanner;
+use super::remotes::{KnownRemote, Shelf};
+use crate::FileWays;
+use crate::holders::{Dial, Dialled, Holders, SourcesPlanner};
 use crate::policy::upstream::Verdict;
 use crate::source::{Remote as SourceRemote, RemotePlanner};
 use crate::transfer::{FileWanted, Priority, Transfer, TransferError};
@@ -68,7 +69,7 @@ impl Upstreams {
             return Ok(stream::empty().boxed());
         }
         let path = file.path.clone();
-        let transfer = self.transfer_of(actor, &remotes, remote, repo, &mirror, file).await?;
+        let transfer = self.transfer_of(actor, remote, repo, &mirror, file).await?;
         let silent = |why: &dyn std::fmt::Display| {
             HubError::OriginSilent(format!(
                 "the bytes of {path} are not held here, and {} {why}; try again",
@@ -99,38 +100,28 @@ impl Upstreams {
         folder: &Path,
     ) -> Result<RemotePlanner, PullFailure> {
         let credential = self.file_credential(actor, remote, repo).await?;
-        let (http, url) = remote.connection()?;
         let token = credential.as_ref().map(super::rights::Credential::token);
-        let gate = self.ways.gates.of(&self.hub, &remote.row.line);
-        // A line that nobody has looked up yet is closed, and its cost is not known.
-        gate.allowance().await;
-        let source = SourceRemote::new(remote.name(), url.clone(), http.clone(), token, gate.cost());
-        Ok(RemotePlanner::new(source, folder, FileMapLimits::from(self.hub.limits())))
+        planner_of(&self.hub, &self.ways, remote, token, folder).await
     }
 
-    /// Returns the other peers that say they hold what the origin of a mirror publishes now, whole.
-    async fn holders(
-        &self,
-        remotes: &Remotes,
-        remote: &KnownRemote,
-        mirror: &Mirror,
-    ) -> HubResult<Vec<Arc<KnownRemote>>> {
-        let catalog = self.hub.catalog();
-        let key = remote.row.log_key.as_deref().and_then(|key| key.parse::<VerifierKey>().ok());
-        let Some(key) = key.filter(|_| !mirror.is_restricted) else { return Ok(Vec::new()) };
-        let published = catalog.feed_repo(remote.row.id, &mirror.remote_repo).await?;
-        let Some(idx) = published.and_then(|published| published.head_idx) else { return Ok(Vec::new()) };
-        let holders = catalog.have_holders(key.name(), idx).await?;
-        let others = holders.into_iter().filter(|&id| id != remote.row.id);
-        Ok(others.filter_map(|id| remotes.get(id)).filter(|other| !other.row.is_removed()).cloned().collect())
+    /// Returns who may hold what the origin of a public mirror publishes; nobody is asked for a restricted one.
+    fn holders(&self, remote: &KnownRemote, mirror: &Mirror) -> Option<Holders> {
+        let key = remote.row.log_key.as_deref()?.parse::<VerifierKey>().ok()?;
+        let dial = ShelfDial { hub: self.hub.clone(), shelf: self.shelf.clone(), ways: self.ways.clone() };
+        (!mirror.is_restricted).then(|| Holders {
+            catalog: self.hub.catalog().clone(),
+            origin: remote.row.id,
+            log: key.name().to_owned(),
+            repo: mirror.remote_repo.clone(),
+            dial: Arc::new(dial),
+        })
     }
 
     /// Starts the transfer of a file, or joins the one that is running.
     async fn transfer_of(
         &self,
         actor: &Actor,
-        remotes: &Remotes,
-        remote: &Arc<KnownRemote>,
+        remote: &KnownRemote,
         repo: &Repo,
         mirror: &Mirror,
         file: FarFile,
@@ -150,13 +141,8 @@ impl Upstreams {
             HubError::StorageFull
         })?;
         let planner = self.planner(actor, remote, repo, &self.ways.folder).await.map_err(failed)?;
-        let mut planners = vec![(planner, remote.row.line.clone())];
-        for holder in self.holders(remotes, remote, mirror).await? {
-            // Further sources only make it faster: one that cannot be asked is left out.
-            if let Ok(planner) = self.planner(actor, &holder, repo, &self.ways.folder).await {
-                planners.push((planner, holder.row.line.clone()));
-            }
-        }
+        let first = (planner, remote.row.line.clone());
+        let planner = SourcesPlanner { first, holders: self.holders(remote, mirror) };
         let wanted = FileWanted {
             repo: repo.clone(),
             remote_repo: mirror.remote_repo.clone(),
@@ -165,7 +151,7 @@ impl Upstreams {
             sha256,
             file_bytes: file.file_bytes,
         };
-        let transfer = self.ways.transfers.start(wanted, Arc::new(SourcesPlanner(planners)), Priority::High);
+        let transfer = self.ways.transfers.start(wanted, Arc::new(planner), Priority::High);
         if transfer.wanted().repo.id != repo.id {
             let (hub, repo, joined) = (Arc::clone(&self.hub), repo.clone(), Arc::clone(&transfer));
             tokio::spawn(async move {
@@ -177,6 +163,41 @@ impl Upstreams {
             });
         }
         Ok(transfer)
+    }
+}
+
+/// Returns who can say how files of a remote are fetched, to whoever shows a token.
+async fn planner_of(
+    hub: &Arc<Hub>,
+    ways: &FileWays,
+    remote: &KnownRemote,
+    token: Option<&str>,
+    folder: &Path,
+) -> Result<RemotePlanner, PullFailure> {
+    let (http, url) = remote.connection()?;
+    let gate = ways.gates.of(hub, &remote.row.line);
+    // A line that nobody has looked up yet is closed, and its cost is not known.
+    gate.allowance().await;
+    let source = SourceRemote::new(remote.name(), url.clone(), http.clone(), token, gate.cost());
+    Ok(RemotePlanner::new(source, folder, FileMapLimits::from(hub.limits())))
+}
+
+/// The way to the remotes that the operator added.
+struct ShelfDial {
+    hub: Arc<Hub>,
+    shelf: Arc<Shelf>,
+    ways: FileWays,
+}
+
+impl Dial for ShelfDial {
+    fn dial(&self, remote: RemoteId) -> BoxFuture<'_, Option<Dialled>> {
+        Box::pin(async move {
+            let remotes = self.shelf.remotes(&self.hub).await.ok()?;
+            let remote = remotes.get(remote).filter(|remote| !remote.row.is_removed())?;
+            let token = remote.token.as_ref().map(super::rights::Credential::token);
+            let planner = planner_of(&self.hub, &self.ways, remote, token, &self.ways.folder).await.ok()?;
+            Some((planner, remote.row.line.clone()))
+        })
     }
 }
 

@@ -79,7 +79,7 @@ pub struct Upstreams {
     ways: FileWays,
     /// What this node is called in [`Via`].
     node: String,
-    shelf: Shelf,
+    shelf: Arc<Shelf>,
     pulls: Flights<Ask, Result<(), PullFailure>>,
     /// Questions that were answered with no, and when.
     absent: Cache<Ask, (Timestamp, PullFailure)>,
@@ -125,7 +125,7 @@ impl Upstreams {
         answer_wait: Duration,
     ) -> Arc<Upstreams> {
         Arc::new(Upstreams {
-            shelf: Shelf::new(ProxyChoice::of_setting(settings.proxy.as_deref())),
+            shelf: Arc::new(Shelf::new(ProxyChoice::of_setting(settings.proxy.as_deref()))),
             pulls: Flights::new(),
             absent: Cache::new(ABSENT_MAX),
             rights: rights::Rights::default(),

@@ -9,6 +9,7 @@ mod faults;
 mod git;
 mod http;
 mod hub;
+mod joining;
 mod liar;
 mod liars;
 mod peers;

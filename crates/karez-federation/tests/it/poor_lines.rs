@@ -129,3 +129,60 @@ async fn what_somebody_reads_comes_from_all_who_hold_it() {
     assert!(carried.iter().all(|&bytes| bytes > FILE_BYTES as u64 / 4), "{carried:?}");
     assert!(carried.iter().sum::<u64>() < FILE_BYTES as u64 * 11 / 10, "{carried:?}");
 }
+
+/// What a node holds may be heard of long after a file was asked for: the transfer takes it in.
+#[tokio::test]
+async fn a_holder_that_is_heard_of_later_joins() {
+    let (a, b, c) = (node(44).await, node(45).await, node(46).await);
+    let data = noise(10, FILE_BYTES);
+    let sha256 = Sha256(sha2::Sha256::digest(&data).into());
+    let amina = person(&a, "amina").await;
+    publish(&a, &amina, "amina/base").await;
+    amina.commit("models/amina/base", "main", &[("model.bin", &data)]).await.expect(200);
+    a.hub.log_advance().await.unwrap();
+    befriend_at(&b, a.url(), "a").await;
+    rule(&b, "{}", Keep::Whole, None).await;
+    let (first, second) = (Link::to(a.url(), 1).await, Link::to(b.url(), 2).await);
+    befriend_at(&c, &first.url(), "a").await;
+    befriend_at(&c, &second.url(), "b").await;
+    for peer in ["a", "b"] {
+        poll(&c, peer).await.unwrap();
+    }
+    c.upstreams.remotes_changed();
+    // Twelve seconds for the origin alone.
+    first.set(LinkShape { down_bytes_per_sec: Some(700_000), ..LinkShape::default() });
+    let heard = async {
+        follow(&b, &["a"], sha256).await;
+        poll(&c, "b").await.unwrap();
+    };
+    tokio::join!(is_whole(&c, &data), heard);
+    let carried = [first, second].map(|line| line.counts().down_body_bytes);
+    assert!(carried.iter().all(|&bytes| bytes > FILE_BYTES as u64 / 4), "{carried:?}");
+    assert!(carried.iter().sum::<u64>() < FILE_BYTES as u64 * 11 / 10, "{carried:?}");
+}
+
+/// The node that publishes has gone silent, another holds the file: that one says how it is put together.
+#[tokio::test]
+async fn a_holder_plans_when_the_origin_is_silent() {
+    let (a, b, c) = (node(47).await, node(48).await, node(49).await);
+    let data = noise(11, FILE_BYTES);
+    let sha256 = Sha256(sha2::Sha256::digest(&data).into());
+    let amina = person(&a, "amina").await;
+    publish(&a, &amina, "amina/base").await;
+    amina.commit("models/amina/base", "main", &[("model.bin", &data)]).await.expect(200);
+    a.hub.log_advance().await.unwrap();
+    befriend_at(&b, a.url(), "a").await;
+    rule(&b, "{}", Keep::Whole, None).await;
+    follow(&b, &["a"], sha256).await;
+    let origin = Link::to(a.url(), 1).await;
+    befriend_at(&c, &origin.url(), "a").await;
+    befriend_at(&c, b.url(), "b").await;
+    for peer in ["a", "b", "a", "b"] {
+        poll(&c, peer).await.unwrap();
+    }
+    c.upstreams.remotes_changed();
+    // The history comes while the origin is there.
+    c.anonymous().get("/api/models/amina/base").await.expect(200);
+    origin.cut(Cut::BlackHole);
+    is_whole(&c, &data).await;
+}

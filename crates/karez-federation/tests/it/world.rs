@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures::future::{self, BoxFuture};
+use futures::stream::{self, BoxStream, StreamExt};
 use karez_catalog::{AccountKind, Owner, Repo};
 use karez_federation::transfer::{
     FileWanted, Incident, Layout, Lines, Notices, OpenLines, Plan, Planner, Priority, Progress, Recipe, ScheduleParams,
@@ -53,6 +54,9 @@ pub struct Fixed {
     pub sources: Mutex<Vec<Arc<dyn Source>>>,
     pub asked: AtomicU64,
     pub fails_first: Mutex<Vec<SourceError>>,
+    /// Plans of others, and the question that each is first an answer to.
+    pub others: Mutex<Vec<(u64, Plan)>>,
+    pub others_asked: AtomicU64,
 }
 
 impl Fixed {
@@ -64,6 +68,8 @@ impl Fixed {
             sources: Mutex::new(sources.iter().map(Handle::of).collect()),
             asked: AtomicU64::new(0),
             fails_first: Mutex::default(),
+            others: Mutex::default(),
+            others_asked: AtomicU64::new(0),
         })
     }
 }
@@ -82,6 +88,14 @@ impl Planner for Fixed {
         };
         let outcome = self.fails_first.lock().unwrap().pop().map_or(Ok(plan), Err);
         Box::pin(future::ready(outcome))
+    }
+
+    fn others<'a>(&'a self, _file: &'a FileWanted, known: &'a [String]) -> BoxStream<'a, Plan> {
+        let question = self.others_asked.fetch_add(1, Ordering::SeqCst);
+        let others = self.others.lock().unwrap();
+        let is_new = |plan: &Plan| !plan.sources.iter().any(|source| known.iter().any(|name| name == source.name()));
+        let found = others.iter().filter(|(first, plan)| *first <= question && is_new(plan));
+        stream::iter(found.map(|(_, plan)| plan.clone()).collect::<Vec<_>>()).boxed()
     }
 }
 
