@@ -1,6 +1,7 @@
 """Karez at both ends of a line: origins in good places, and a node in the poor place that pulls from them."""
 
 import shutil
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -71,15 +72,15 @@ class Template:
         self.admin_tokens["a"] = node.admin_token
         try:
             if is_second_wanted:
-                self._second(node, [*files])
+                self._second(node)
         finally:
             node.stop()
 
-    def _second(self, first: Node, files: list[str]) -> None:
+    def _second(self, first: Node) -> None:
         second = Node(self.folders["c"], **{"federation.poll_secs": "1"}).start()
         try:
             follow(second, first.endpoint, "first", "whole")
-            wait_for("copying to the second source", lambda: is_held(second, "bench/files", files), 300)
+            wait_for("copying to the second source", lambda: is_held(second), 300)
             self.admin_tokens["c"] = second.admin_token
         finally:
             second.stop()
@@ -136,11 +137,10 @@ def follow(node: Node, origin: str, name: str, keep: str) -> None:
     node.run("follow", "add", name, "--keep", keep)
 
 
-def is_held(node: Node, repo: str, files: list[str]) -> bool:
-    """Whether the node has every one of these files whole; asked of the program, since a request would fetch them."""
-    transfers = node.json("transfers")
-    done = {one["path"] for one in transfers if one.get("state") == "done"}
-    return done >= set(files)
+def is_held(node: Node) -> bool:
+    """Whether the node has all that it follows, and says so to others."""
+    with sqlite3.connect(f"file:{node.data}/catalog.sqlite?mode=ro", uri=True) as catalog:
+        return [done >= idx for done, idx in catalog.execute("SELECT done_idx, idx FROM feed_repo")] == [True]
 
 
 def wait_for(what: str, test, secs: float) -> float:

@@ -129,6 +129,10 @@ impl Source for LinedSource {
         self.source.encodings()
     }
 
+    fn fills_line_alone(&self) -> bool {
+        self.source.fills_line_alone()
+    }
+
     fn open<'a>(
         &'a self,
         place: &'a Place,

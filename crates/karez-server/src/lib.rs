@@ -35,6 +35,6 @@ mod state;
 
 pub use connection::serve;
 pub use error::ApiError;
-pub use network::NetworkSettings;
+pub use network::{NetworkSettings, congestion_of};
 pub use route::{BodyBound, Guard, Route, Verb, route_table, router};
 pub use state::AppState;

@@ -81,6 +81,11 @@ impl NetworkSettings {
     }
 }
 
+/// Returns the congestion control of connections that a listener accepts.
+pub fn congestion_of(listener: &TcpListener) -> Option<String> {
+    rustix::net::sockopt::tcp_congestion(listener).ok()
+}
+
 #[cfg(test)]
 mod tests {
     use tokio::net::TcpStream;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use axum::http::HeaderValue;
 use karez_federation::Federation;
 use karez_federation::upstream::Upstreams;
 use karez_hub::Hub;
@@ -20,6 +21,8 @@ pub struct AppState {
     /// Where the node is reached from outside, without a trailing slash. When unset, each answer
     /// uses the host that its request named.
     pub public_url: Option<Arc<str>>,
+    /// The congestion control that the node sends with, where it is known.
+    pub(crate) congestion: Option<HeaderValue>,
     pub(crate) log: Arc<LogCache>,
 }
 
@@ -27,7 +30,14 @@ impl AppState {
     /// Returns the state for a hub.
     pub fn new(hub: Arc<Hub>, public_url: Option<&str>) -> AppState {
         let public_url = public_url.map(|url| url.trim_end_matches('/').into());
-        AppState { hub, federation: None, upstreams: None, public_url, log: Arc::default() }
+        AppState { hub, federation: None, upstreams: None, public_url, congestion: None, log: Arc::default() }
+    }
+
+    /// Returns the state with the congestion control that the node sends with, for nodes that read from it.
+    #[must_use]
+    pub fn with_congestion(self, name: Option<String>) -> AppState {
+        let congestion = name.and_then(|name| HeaderValue::try_from(name).ok());
+        AppState { congestion, ..self }
     }
 
     /// Returns the state with a federation.

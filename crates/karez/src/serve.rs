@@ -52,7 +52,8 @@ pub async fn run(serve: &Serve, settings: &Settings) -> anyhow::Result<()> {
     let upstreams = Upstreams::new(Arc::clone(&hub), &settings.federation, ways.clone());
     let state = AppState::new(Arc::clone(&hub), settings.public_url.as_deref())
         .with_federation(Arc::clone(&federation))
-        .with_upstreams(Arc::clone(&upstreams));
+        .with_upstreams(Arc::clone(&upstreams))
+        .with_congestion(karez_server::congestion_of(&listener));
     let chores = chores::start(Arc::clone(&hub), Arc::clone(&upstreams), Arc::clone(&federation));
     let running = federation.start();
     let cut = karez_server::serve(listener, state, stop, Duration::from_secs(settings.stop_secs_max)).await;

@@ -103,6 +103,8 @@ impl Transfer {
         let params = ScheduleParams {
             span_bytes_max,
             span_bytes_min: span_bytes_max / (real.span_bytes_max / real.span_bytes_min),
+            span_ms: u64::MAX / 1024,
+            tail_ms: u64::MAX / 1024,
             // A long span says nothing between its beginning and its end that a judge of silence or of
             // speed could hear: outages are told to the schedule as they are noticed.
             silence_ms: u64::MAX / 1024,

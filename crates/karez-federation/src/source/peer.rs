@@ -35,6 +35,10 @@ impl Source for PeerSource {
         self.remote.cost()
     }
 
+    fn fills_line_alone(&self) -> bool {
+        self.remote.sends_with_bbr()
+    }
+
     fn open<'a>(
         &'a self,
         place: &'a Place,

@@ -1,9 +1,11 @@
 //! One remote as it is asked for bytes.
 
 use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use http::{StatusCode, header};
+use http::{HeaderName, StatusCode, header};
 use karez_types::{RepoAddress, RepoPath, Revision};
 use url::Url;
 
@@ -18,7 +20,12 @@ pub struct Remote {
     client: HttpClient,
     token: Option<String>,
     cost: CostClass,
+    /// Whether it has said that it sends with BBR.
+    sends_with_bbr: Arc<AtomicBool>,
 }
+
+/// Where a node says with which congestion control it sends, if that is better than most.
+const CONGESTION_HEADER: HeaderName = HeaderName::from_static("karez-congestion");
 
 impl fmt::Debug for Remote {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -29,7 +36,8 @@ impl fmt::Debug for Remote {
 impl Remote {
     /// Returns a remote. `token` is shown to `base`'s origin only; `cost` is what its line costs now.
     pub fn new(name: &str, base: Url, client: HttpClient, token: Option<&str>, cost: CostClass) -> Remote {
-        Remote { name: name.to_owned(), base, client, token: token.map(str::to_owned), cost }
+        let sends_with_bbr = Arc::default();
+        Remote { name: name.to_owned(), base, client, token: token.map(str::to_owned), cost, sends_with_bbr }
     }
 
     /// Returns what the operator calls it.
@@ -77,7 +85,16 @@ impl Remote {
 
     /// Sends a request in the remote's name.
     pub(crate) async fn ask(&self, request: HttpRequest) -> Result<HttpAnswer, NetError> {
-        self.client.send(self.signed(request)).await
+        let answer = self.client.send(self.signed(request)).await?;
+        if answer.header(&CONGESTION_HEADER) == Some("bbr") {
+            self.sends_with_bbr.store(true, Ordering::Relaxed);
+        }
+        Ok(answer)
+    }
+
+    /// Tells whether it has said that it sends with BBR.
+    pub(crate) fn sends_with_bbr(&self) -> bool {
+        self.sends_with_bbr.load(Ordering::Relaxed)
     }
 
     /// Sends a request in the remote's name, with the token as password, as git shows it.

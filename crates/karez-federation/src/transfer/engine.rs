@@ -211,6 +211,7 @@ impl Engine {
             while services.uses.turn(&*services.lines, source.line(), self.transfer.number, priority) == Turn::Go {
                 let Some(span) = self.work.schedule().next(id, now_ms) else { break };
                 let Some(piece) = self.layout.piece_at(span.range.start).copied() else { break };
+                tracing::trace!(at_ms = now_ms, span = span.id.0, source = source.name(), range = ?span.range, span.is_repeat, "asks");
                 let cancel = Arc::new(Notify::new());
                 let line = source.line().to_owned();
                 self.open.insert(span.id, OpenSpan { cancel: cancel.clone(), line, source: id });
@@ -263,6 +264,7 @@ impl Engine {
         let source = self.slots[id.0 as usize].source.clone();
         self.count_connections(source.line(), &source);
         let now_ms = self.transfer.now_ms();
+        tracing::trace!(at_ms = now_ms, span = span.0, is_complete = end.is_ok(), "a span ended");
         let error = match end {
             Ok(outcome) => {
                 self.work.schedule().ended(span, outcome, now_ms);
@@ -337,11 +339,16 @@ impl Engine {
         let orders = {
             let mut schedule = self.work.schedule();
             for (number, slot) in self.slots.iter().enumerate().filter(|(_, slot)| slot.is_present) {
-                schedule.source_add(SourceId(number as u32), slot.source.cost(), now_ms);
+                let id = SourceId(number as u32);
+                schedule.source_add(id, slot.source.cost(), now_ms);
+                if slot.source.fills_line_alone() {
+                    schedule.few_suffice(id);
+                }
             }
             schedule.tick(now_ms)
         };
         for order in orders {
+            tracing::debug!(file.sha256 = %self.transfer.wanted.sha256, at_ms = now_ms, ?order, "a transfer changes its mind");
             match order {
                 Order::Drop(span) => self.cancel(span),
                 Order::Probe(id) => self.probe(id),

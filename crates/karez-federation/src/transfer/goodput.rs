@@ -1,7 +1,7 @@
 //! How fast a source gives bytes, and how many connections that takes.
 //!
 //! One connection with a loss-based sender uses a tenth of a poor line, so more are tried while the total
-//! grows; where the sender is better, two or three do, and more would only fill queues.
+//! grows; where the sender is better, one or two do, and more would only fill queues.
 
 /// Shortest time over which a rate is measured; and at least [`WINDOW_RTTS`] round trips.
 const WINDOW_MS: u64 = 2_000;
@@ -9,6 +9,13 @@ const WINDOW_RTTS: u64 = 8;
 
 /// Weight of the newest window in the running mean.
 const NEWEST_WEIGHT: f64 = 0.4;
+
+/// Connections to a sender that fills a line with one: others, so that the line is busy while requests travel
+/// and while one of them repairs a loss.
+const FEW: usize = 3;
+
+/// Round trip from which loss-based senders are slow enough for a start with twice as many.
+const LONG_RTT_MS: u64 = 150;
 
 /// More connections stay when the total grew by more than this.
 const GROWTH_MIN: f64 = 1.10;
@@ -45,6 +52,10 @@ pub(super) struct Goodput {
     connections: usize,
     phase: Phase,
     tries_fewer: bool,
+    /// Whether every try so far brought more.
+    is_growing: bool,
+    /// Whether the source has said that few suffice.
+    needs_few: bool,
     hold_ms: u64,
     window_start_ms: u64,
     window_bytes: u64,
@@ -60,6 +71,8 @@ impl Goodput {
             connections: bounds.start.clamp(bounds.min, bounds.max),
             phase: Phase::First,
             tries_fewer: false,
+            is_growing: true,
+            needs_few: false,
             hold_ms: HOLD_MS,
             window_start_ms: now_ms,
             window_bytes: 0,
@@ -99,6 +112,16 @@ impl Goodput {
         }
     }
 
+    /// Says that one connection fills a line.
+    pub(super) fn few_suffice(&mut self) {
+        if !std::mem::replace(&mut self.needs_few, true) {
+            self.connections = self.connections.min(FEW);
+            // There is little to find out, and each try costs a line that is not full for a moment.
+            self.hold_ms = HOLD_MS_MAX;
+            self.phase = Phase::First;
+        }
+    }
+
     /// Takes a refused connection as the bound that it is.
     pub(super) fn no_more_than(&mut self, connections: usize, now_ms: u64) {
         self.connections = connections.clamp(self.bounds.min, self.connections.max(self.bounds.min));
@@ -107,6 +130,10 @@ impl Goodput {
 
     /// Closes the window when it is over.
     pub(super) fn tick(&mut self, rtt_ms: u64, now_ms: u64) {
+        let is_fresh = self.phase == Phase::First && self.mean.is_none() && !self.needs_few;
+        if is_fresh && rtt_ms >= LONG_RTT_MS && self.connections == self.bounds.start {
+            self.connections = (2 * self.bounds.start).min(self.bounds.max);
+        }
         let elapsed_ms = now_ms.saturating_sub(self.window_start_ms);
         if elapsed_ms < WINDOW_MS.max(WINDOW_RTTS * rtt_ms) {
             return;
@@ -150,8 +177,12 @@ impl Goodput {
 
     fn try_other(&mut self, before: f64, now_ms: u64) {
         let back = self.connections;
-        // By halves: a loss-based sender gains with each, and one at a time would take minutes.
-        let other = if self.tries_fewer { back - 1 } else { back + (back / 2).max(1) };
+        // A loss-based sender gains with each, and one at a time would take minutes.
+        let other = match self.tries_fewer {
+            true => back - 1,
+            false if self.is_growing && !self.needs_few => 2 * back,
+            false => back + (back / 2).max(1),
+        };
         self.connections = other.clamp(self.bounds.min, self.bounds.max);
         if self.connections == back {
             self.go_back(back, now_ms);
@@ -162,6 +193,7 @@ impl Goodput {
 
     fn go_back(&mut self, back: usize, now_ms: u64) {
         self.connections = back;
+        self.is_growing = false;
         self.tries_fewer = !self.tries_fewer;
         self.phase = Phase::Hold { until_ms: now_ms + self.hold_ms };
         self.hold_ms = (self.hold_ms * 2).min(HOLD_MS_MAX);
@@ -194,6 +226,38 @@ mod tests {
         assert!(settle(|_| 1_250_000.0) <= 4, "one would do");
         let middle = settle(|connections| (connections as f64 * 200_000.0).min(1_250_000.0));
         assert!((6..=9).contains(&middle), "the line is full with seven: {middle}");
+    }
+
+    #[test]
+    fn a_sender_that_fills_the_line_gets_few() {
+        let mut goodput = Goodput::new(BOUNDS, 0);
+        goodput.few_suffice();
+        let mut most = 0;
+        for second in 1..120 {
+            goodput.few_suffice();
+            goodput.received(1_250_000);
+            goodput.tick(300, second * 1000);
+            most = most.max(goodput.connections());
+        }
+        assert!((2..=3).contains(&goodput.connections()) && most <= 4, "{} {most}", goodput.connections());
+        // A proxy between that does not is found out.
+        let mut goodput = Goodput::new(BOUNDS, 0);
+        goodput.few_suffice();
+        for second in 1..120 {
+            goodput.received(80_000 * goodput.connections() as u64);
+            goodput.tick(300, second * 1000);
+        }
+        assert!(goodput.connections() >= 13, "{}", goodput.connections());
+    }
+
+    #[test]
+    fn over_a_long_way_there_are_many_soon() {
+        let mut goodput = Goodput::new(BOUNDS, 0);
+        for second in 1..=8 {
+            goodput.received(80_000 * goodput.connections() as u64);
+            goodput.tick(300, second * 1000);
+        }
+        assert_eq!(goodput.connections(), 16);
     }
 
     #[test]

@@ -44,6 +44,12 @@ pub trait Source: Send + Sync {
         &[STORED]
     }
 
+    /// Whether one connection to it fills a line that loses packets, as its sender says: then two are as good as
+    /// sixteen, and less is under way when they are cut.
+    fn fills_line_alone(&self) -> bool {
+        false
+    }
+
     /// Asks for `bytes` of a place, counted from where the place begins. The stream yields exactly the
     /// bytes asked for (in the `stored` encoding), in order, or an error; never more.
     ///

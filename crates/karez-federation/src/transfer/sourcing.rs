@@ -103,6 +103,9 @@ impl Engine {
         let is_banned = self.work.journal.is_banned(tag);
         let mut schedule = self.work.schedule();
         schedule.source_add(id, source.cost(), now_ms);
+        if source.fills_line_alone() {
+            schedule.few_suffice(id);
+        }
         schedule.renewed(id);
         if is_banned {
             schedule.ban(id);

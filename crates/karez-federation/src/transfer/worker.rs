@@ -88,7 +88,8 @@ impl Job {
         let mut decoder = encoding.decoder(piece, bytes);
         let mut at = span.range.start;
         let mut held: Vec<Bytes> = Vec::new();
-        while at < span.range.end {
+        let mut has_all = false;
+        while !has_all {
             let received = tokio::select! {
                 biased;
                 () = cancel.notified() => return Ok(Outcome::Cancelled),
@@ -103,7 +104,12 @@ impl Job {
                     break;
                 }
             }
-            let count: u64 = decoded.iter().map(|piece| piece.len() as u64).sum();
+            let decoded_bytes: u64 = decoded.iter().map(|piece| piece.len() as u64).sum();
+            let (count, is_last) = shared.work.schedule().claim(span.id, decoded_bytes);
+            if count < decoded_bytes {
+                cut(&mut decoded, count);
+            }
+            has_all = is_last;
             if span.is_whole {
                 held.append(&mut decoded);
             } else {
@@ -118,13 +124,17 @@ impl Job {
                 None => {}
             }
         }
-        if at < span.range.end {
+        if !has_all {
             return Err(SourceError::Unreachable("the answer ended too soon".to_owned()).into());
         }
         if span.is_whole {
+            if at < span.range.end {
+                return Ok(Outcome::Cancelled);
+            }
             self.write(shared, span.range.start, held).await?;
         }
-        if has_more(&mut stream).await {
+        // What was asked for and is somebody else's now may be on its way here.
+        if at == span.range.end && has_more(&mut stream).await {
             return Err(SourceError::Wrong("sends more bytes than it was asked for".to_owned()).into());
         }
         Ok(Outcome::Complete)
@@ -174,6 +184,17 @@ impl Job {
             sleep(pause).await;
         }
     }
+}
+
+/// Leaves the first bytes.
+fn cut(pieces: &mut Vec<Bytes>, mut bytes: u64) {
+    for piece in pieces.iter_mut() {
+        let part = bytes.min(piece.len() as u64);
+        // Not longer than the piece.
+        piece.truncate(part as usize);
+        bytes -= part;
+    }
+    pieces.retain(|piece| !piece.is_empty());
 }
 
 /// What came without waiting longer than for the first item. `end`: the stream is over, maybe with an error.

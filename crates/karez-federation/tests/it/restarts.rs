@@ -90,7 +90,7 @@ async fn two_processes_do_not_fetch_the_same_file() {
     until(|| source.sent() > 0).await;
     let second = two.start(wanted(&sample), planner, Priority::Normal);
     tokio::time::sleep(Duration::from_millis(500)).await;
-    assert_eq!(source.answers.load(std::sync::atomic::Ordering::SeqCst), 4, "the second waits for the first");
+    assert_eq!(source.answers.load(std::sync::atomic::Ordering::SeqCst), 8, "the second waits for the first");
     one.stop().await;
     assert!(first.done().await.is_err());
     finish(&second).await.unwrap();

@@ -2,7 +2,7 @@
 
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures::TryStreamExt;
@@ -22,6 +22,16 @@ fn cache_control(file: &MappedFile) -> HeaderValue {
     HeaderValue::from_static(if file.is_public() { "public, max-age=31536000, immutable" } else { "private" })
 }
 
+/// Where a node says with which congestion control it sends: who reads from it then knows how many
+/// connections it takes.
+const CONGESTION_HEADER: HeaderName = HeaderName::from_static("karez-congestion");
+
+fn say_congestion(state: &AppState, headers: &mut HeaderMap) {
+    if let Some(name) = &state.congestion {
+        headers.insert(CONGESTION_HEADER, name.clone());
+    }
+}
+
 /// Gives the map of a file, whole or from where a download broke off.
 pub(super) async fn file_map(
     State(state): State<AppState>,
@@ -37,6 +47,7 @@ pub(super) async fn file_map(
     let mut headers = HeaderMap::new();
     headers.insert(header::ETAG, header_text(&etag));
     headers.insert(header::CACHE_CONTROL, cache_control(&file));
+    say_congestion(&state, &mut headers);
     if names_tag(&asked, header::IF_NONE_MATCH, &etag) {
         return Ok((StatusCode::NOT_MODIFIED, headers).into_response());
     }
@@ -93,6 +104,7 @@ pub(super) async fn xorb_range(
     let headers = response.headers_mut();
     headers.insert(header::ETAG, header_text(&format!("\"{xorb}\"")));
     headers.insert(header::CACHE_CONTROL, cache_control(&file));
+    say_congestion(&state, headers);
     Ok(response)
 }
 

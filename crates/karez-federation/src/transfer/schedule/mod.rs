@@ -5,8 +5,9 @@
 //! of [`Schedule::tick`]. All moments are milliseconds of any clock that does not run backwards.
 //!
 //! Rules:
-//! - Every byte is assigned to one span at a time. At the very end one span may be doubled, of at most
-//!   [`ScheduleParams::repeat_share`] of the whole, so that a file does not wait for one lost packet.
+//! - Every byte is assigned to one span at a time. A span is what a connection brings in a few seconds.
+//! - At the end, what a slow connection has still to bring is shared with one that is free (`tail`), and one
+//!   span may be doubled. What travels in vain for that is at most [`ScheduleParams::repeat_share`].
 //! - A span never crosses a cut (the end of a piece).
 //! - A dearer source is asked only for what no cheaper one that answers can give. Among equals a source
 //!   gets work unless another would finish it sooner.
@@ -18,6 +19,7 @@
 
 mod orders;
 mod source;
+mod tail;
 
 #[cfg(test)]
 mod tests;
@@ -34,10 +36,15 @@ use source::{SourceState, Standing};
 /// Bounds of a schedule. Defaults are those of the measured reference (network.md, section 4).
 #[derive(Debug, Clone, Copy)]
 pub struct ScheduleParams {
-    /// Smallest span, in bytes: below, a request costs more than it brings.
+    /// Smallest span, in bytes: below, a request costs more than it brings. A connection that needs longer than
+    /// [`ScheduleParams::tail_ms`] for that gets less.
     pub span_bytes_min: u64,
     /// Largest span, in bytes: bounds what a slow connection can hold up.
     pub span_bytes_max: u64,
+    /// How long a connection should be busy with a span, in milliseconds.
+    pub span_ms: u64,
+    /// How long the last connection may work after the others are through, in milliseconds, about.
+    pub tail_ms: u64,
     /// Fewest connections of a source.
     pub connections_min: usize,
     /// Connections of a source at the beginning.
@@ -59,6 +66,8 @@ impl Default for ScheduleParams {
         ScheduleParams {
             span_bytes_min: 256 << 10,
             span_bytes_max: 8 << 20,
+            span_ms: 6_000,
+            tail_ms: 2_000,
             connections_min: 2,
             connections_start: 4,
             connections_max: 16,
@@ -113,14 +122,31 @@ pub enum Outcome {
 struct Flight {
     span: Span,
     received_bytes: u64,
+    /// Received, or in the hands of the worker.
+    claimed_bytes: u64,
     opened_ms: u64,
     last_byte_ms: u64,
+    /// Since when its speed says something about its sender, and what was received then.
+    since_ms: u64,
+    since_bytes: u64,
 }
 
 impl Flight {
     /// What has not come.
     fn rest(&self) -> ByteRange {
         ByteRange { start: self.span.range.start + self.received_bytes, end: self.span.range.end }
+    }
+
+    /// Its silence and its slowness until then are our own.
+    fn excuse(&mut self, until_ms: u64) {
+        self.last_byte_ms = self.last_byte_ms.max(until_ms);
+        self.since_ms = self.since_ms.max(until_ms);
+        self.since_bytes = self.received_bytes;
+    }
+
+    /// What nobody has in hands.
+    fn unclaimed(&self) -> ByteRange {
+        ByteRange { start: self.span.range.start + self.claimed_bytes, end: self.span.range.end }
     }
 
     /// Milliseconds until its end at the speed it had so far; `None` when nothing came yet.
@@ -138,6 +164,14 @@ fn travel_ms(bytes: u64, bytes_per_sec: f64) -> u64 {
     const TRAVEL_MS_MAX: u64 = 1 << 48;
     ((bytes as f64 * 1000.0 / bytes_per_sec) as u64).min(TRAVEL_MS_MAX)
 }
+
+/// How many bytes come in some time.
+fn bytes_in(ms: u64, bytes_per_sec: f64) -> u64 {
+    (bytes_per_sec * ms as f64 / 1000.0) as u64
+}
+
+/// Smallest span for a slow connection, in bytes: below, the head of the answer is more than a fiftieth.
+const TAIL_BYTES_MIN: u64 = 32 << 10;
 
 /// Round trip that is assumed before one was measured: a satellite hop.
 const RTT_MS_ASSUMED: u64 = 300;
@@ -191,6 +225,13 @@ impl Schedule {
     pub fn source_add(&mut self, source: SourceId, cost: CostClass, now_ms: u64) {
         let fresh = || SourceState::new(cost, &self.params, now_ms);
         self.sources.entry(source).or_insert_with(fresh).cost = cost;
+    }
+
+    /// Says that one connection to a source fills a line: it begins with few.
+    pub fn few_suffice(&mut self, source: SourceId) {
+        if let Some(state) = self.sources.get_mut(&source) {
+            state.goodput.few_suffice();
+        }
     }
 
     /// Removes a source. Its spans are given to others; the engine stops them.
@@ -255,7 +296,7 @@ impl Schedule {
             state.goodput.not_full();
         }
         let own = self.flights.values_mut().filter(|flight| flight.span.source == source);
-        own.for_each(|flight| flight.last_byte_ms = flight.last_byte_ms.max(until_ms));
+        own.for_each(|flight| flight.excuse(until_ms));
     }
 
     /// Says that a reader waits for these wire bytes; replaces what it waited for before.
@@ -315,7 +356,10 @@ impl Schedule {
         }
         let (range, is_whole, is_repeat) = match self.choose(source, now_ms) {
             Some((range, is_whole)) => (range, is_whole, false),
-            None => (self.choose_repeat(source, now_ms)?, false, true),
+            None => match self.split(source, now_ms) {
+                Some(range) => (range, false, false),
+                None => (self.choose_repeat(source, now_ms)?, false, true),
+            },
         };
         let span = Span { id: SpanId(self.next_span), source, range, is_whole, is_repeat };
         self.next_span += 1;
@@ -330,7 +374,16 @@ impl Schedule {
             state.last_sign_ms = now_ms;
             state.goodput.restart(now_ms);
         }
-        self.flights.insert(span.id, Flight { span, received_bytes: 0, opened_ms: now_ms, last_byte_ms: now_ms });
+        let flight = Flight {
+            span,
+            received_bytes: 0,
+            claimed_bytes: 0,
+            opened_ms: now_ms,
+            last_byte_ms: now_ms,
+            since_ms: now_ms,
+            since_bytes: 0,
+        };
+        self.flights.insert(span.id, flight);
         Some(span)
     }
 
@@ -345,7 +398,7 @@ impl Schedule {
         let (mut open, mut ending) = (0, 0);
         for flight in self.flights.values().filter(|flight| flight.span.source == source) {
             open += 1;
-            ending += usize::from(flight.rest_ms(now_ms).is_some_and(|ms| ms <= state.rtt_or_assumed_ms()));
+            ending += usize::from(flight.rest_ms(now_ms).is_some_and(|ms| ms <= 2 * state.rtt_or_assumed_ms()));
         }
         open - ending < state.goodput.connections() && open < 2 * state.goodput.connections()
     }
@@ -368,7 +421,7 @@ impl Schedule {
             let allowed = |part| allowed_part(state, &cheaper, part);
             let Some(part) = self.missing.within(within).find_map(allowed) else { continue };
             let (part, is_whole) = self.cut(part);
-            let bytes = if is_whole { part.byte_count() } else { self.span_bytes(state, part, waiting_bytes) };
+            let bytes = if is_whole { part.byte_count() } else { self.span_bytes(state, part, waiting_bytes, now_ms) };
             if self.should_take(source, part.start, bytes, waiting_bytes, now_ms) {
                 return Some((ByteRange { start: part.start, end: part.start + bytes }, is_whole));
             }
@@ -391,16 +444,26 @@ impl Schedule {
     }
 
     /// How much of a part one span takes: less towards the end, so that all connections end together.
-    fn span_bytes(&self, state: &SourceState, part: ByteRange, waiting_bytes: u64) -> u64 {
-        let connections: usize = self.sources.values().map(|state| state.goodput.connections()).sum();
-        let share = waiting_bytes / (2 * connections.max(1) as u64);
-        // A source that has never answered gets little at first.
-        let bytes_max = self.params.span_bytes_max;
-        let bytes_max = if state.has_given { bytes_max } else { bytes_max.min(self.params.span_bytes_min * 4) };
-        let bytes = share.clamp(self.params.span_bytes_min, bytes_max);
+    fn span_bytes(&self, state: &SourceState, part: ByteRange, waiting_bytes: u64, now_ms: u64) -> u64 {
+        let ScheduleParams { span_bytes_min, span_bytes_max, span_ms, tail_ms, .. } = self.params;
+        let (least, bytes) = match state.connection_bytes_per_sec(now_ms) {
+            Some(rate) => {
+                let able = self.sources.values().filter(|state| state.may_be_asked(now_ms));
+                let together: f64 = able.filter_map(|state| state.goodput.bytes_per_sec(now_ms)).sum();
+                let ms = span_ms.min(travel_ms(self.rest_bytes(), together.max(rate)) / 2);
+                let least = bytes_in(tail_ms / 2, rate).clamp(TAIL_BYTES_MIN, span_bytes_min);
+                (least, bytes_in(ms, rate).clamp(least, span_bytes_max))
+            }
+            // A source that was not measured gets little at first.
+            None => {
+                let connections: usize = self.sources.values().map(|state| state.goodput.connections()).sum();
+                let share = waiting_bytes / (2 * connections.max(1) as u64);
+                (span_bytes_min, share.clamp(span_bytes_min, 4 * span_bytes_min))
+            }
+        };
         let whole = part.byte_count();
         // No crumbs.
-        if whole <= bytes + self.params.span_bytes_min / 2 { whole } else { bytes }
+        if whole <= bytes + least / 2 { whole } else { bytes }
     }
 
     /// Among sources of one cost: whether this one should take the bytes, rather than leave them to one
@@ -436,28 +499,13 @@ impl Schedule {
         own.map(|flight| flight.rest().byte_count()).sum()
     }
 
-    /// Nothing is missing, but not all is here: doubles the span that would end last, if that pays.
-    fn choose_repeat(&self, source: SourceId, now_ms: u64) -> Option<ByteRange> {
-        let state = self.sources.get(&source)?;
-        if !self.missing.is_empty() || self.flights.values().any(|flight| flight.span.is_repeat) {
-            return None;
-        }
-        let budget = (self.needed.byte_count() * self.params.repeat_share / 1000).saturating_sub(self.repeated_bytes);
-        let rate = state.goodput.bytes_per_sec(now_ms).filter(|rate| *rate > 0.0)?;
-        let connection_rate = rate / state.goodput.connections().max(1) as f64;
-        let slow = self.flights.values().filter(|flight| {
-            let rest = flight.rest();
-            let own_ms = state.rtt_or_assumed_ms() + travel_ms(rest.byte_count(), connection_rate);
-            let waited_ms = now_ms.saturating_sub(flight.last_byte_ms);
-            let rest_ms = flight.rest_ms(now_ms).unwrap_or(0).max(waited_ms);
-            let cost = self.sources.get(&flight.span.source).map(|other| other.cost);
-            let is_plain = !flight.span.is_whole && !state.lacks.contains(rest);
-            is_plain
-                && rest.byte_count() <= budget
-                && rest_ms > 2 * own_ms
-                && cost.is_some_and(|cost| state.cost <= cost)
-        });
-        slow.max_by_key(|flight| flight.rest().byte_count()).map(Flight::rest).filter(|rest| !rest.is_empty())
+    /// Takes bytes into the hands of a span's worker, before they are written down: returns how many of them
+    /// are its own, and whether those are its last. The rest is somebody else's.
+    pub fn claim(&mut self, span: SpanId, bytes: u64) -> (u64, bool) {
+        let Some(flight) = self.flights.get_mut(&span) else { return (0, true) };
+        let bytes = bytes.min(flight.unclaimed().byte_count());
+        flight.claimed_bytes += bytes;
+        (bytes, flight.unclaimed().is_empty())
     }
 
     /// Takes note of received bytes, which follow those that the span received before. Returns the part
@@ -468,6 +516,7 @@ impl Schedule {
         let start = flight.rest().start;
         let is_first = flight.received_bytes == 0 && bytes > 0;
         flight.received_bytes += bytes;
+        flight.claimed_bytes = flight.claimed_bytes.max(flight.received_bytes);
         flight.last_byte_ms = now_ms;
         let (source, opened_ms, is_whole) = (flight.span.source, flight.opened_ms, flight.span.is_whole);
         if let Some(state) = self.sources.get_mut(&source) {

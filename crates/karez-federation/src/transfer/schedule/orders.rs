@@ -14,10 +14,6 @@ const DRIP_WINDOW_MS: u64 = 10_000;
 /// Time between two probes of a source that cannot be reached. Short: it is what is lost after an outage.
 const PROBE_MS: u64 = 500;
 
-/// At the end, a span moves to another source when that would be through so many times sooner.
-const LAGGARD_FACTOR: u64 = 4;
-const LAGGARD_MS: u64 = 2_000;
-
 /// What the engine has to do. The schedule has taken note already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Order {
@@ -38,7 +34,7 @@ impl Schedule {
             self.tick_drip(*source, now_ms, &mut orders);
         }
         self.tick_lone_silence(now_ms, &mut orders);
-        self.tick_laggard(now_ms, &mut orders);
+        self.trim_crawlers(now_ms);
         self.tick_done(&mut orders);
         for source in sources {
             let has_enough = self.flights_of(source) >= self.connections(source);
@@ -104,7 +100,7 @@ impl Schedule {
             state.drip_bytes = 0;
             state.goodput.not_full();
         }
-        self.flights.values_mut().for_each(|flight| flight.last_byte_ms = now_ms);
+        self.flights.values_mut().for_each(|flight| flight.excuse(now_ms));
     }
 
     fn tick_silence(&mut self, source: SourceId, now_ms: u64, orders: &mut Vec<Order>) {
@@ -154,34 +150,6 @@ impl Schedule {
                 state.standing = Standing::Resting { until_ms: now_ms + DRIP_REST_MS };
                 orders.extend(self.drop_flights(source).into_iter().map(Order::Drop));
             }
-        }
-    }
-
-    /// When nothing is left to assign, the last spans decide. One that crawls goes to a source that would
-    /// have it much sooner; what it brought is kept.
-    fn tick_laggard(&mut self, now_ms: u64, orders: &mut Vec<Order>) {
-        if !self.missing.is_empty() {
-            return;
-        }
-        let laggard = self.flights.values().find(|flight| {
-            let rest = flight.rest();
-            let elapsed_ms = now_ms.saturating_sub(flight.opened_ms);
-            let Some(own) = self.sources.get(&flight.span.source) else { return true };
-            let rest_ms = flight.rest_ms(now_ms).unwrap_or(elapsed_ms.saturating_mul(LAGGARD_FACTOR));
-            let sooner = self.sources.iter().any(|(id, other)| {
-                *id != flight.span.source
-                    && other.cost <= own.cost
-                    && other.may_be_asked(now_ms)
-                    && !other.lacks.contains(rest)
-                    && self
-                        .finish_ms(*id, other, rest.byte_count(), now_ms)
-                        .is_some_and(|other_ms| rest_ms > LAGGARD_FACTOR * other_ms + LAGGARD_MS)
-            });
-            elapsed_ms > LAGGARD_MS && !flight.span.is_repeat && sooner
-        });
-        if let Some(span) = laggard.map(|flight| flight.span.id) {
-            self.drop_flight(span);
-            orders.push(Order::Drop(span));
         }
     }
 

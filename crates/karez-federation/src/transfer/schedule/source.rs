@@ -84,6 +84,12 @@ impl SourceState {
         self.rtt_ms.unwrap_or(RTT_MS_ASSUMED)
     }
 
+    /// Bytes a second of one of its connections, once measured.
+    pub(super) fn connection_bytes_per_sec(&self, now_ms: u64) -> Option<f64> {
+        let rate = self.goodput.bytes_per_sec(now_ms).filter(|rate| *rate > 0.0)?;
+        Some(rate / self.goodput.connections().max(1) as f64)
+    }
+
     /// How long its silence may last. Longer each time: it may be slow to begin, not cut off.
     pub(super) fn silence_ms_max(&self, params: &ScheduleParams) -> u64 {
         let once = params.silence_ms.max(params.silence_rtts * self.rtt_ms.unwrap_or(0));
