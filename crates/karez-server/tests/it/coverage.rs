@@ -253,7 +253,12 @@ async fn every_address_in_every_answer_is_the_nodes_own() {
         {
             let answer = case.ask(&client, "alice", repo).await;
             assert!(answer.status < 500, "{}: {}", case.name(), answer.text());
-            assert!(!answer.header("x-request-id").is_empty(), "{}", case.name());
+            // What nodes ask each other all the time goes without, as long as it goes well.
+            let is_lean = ["/federation/v1/", "/log/", "/witness/", "/.well-known/karez"]
+                .iter()
+                .any(|prefix| case.address.starts_with(prefix));
+            let is_named = !answer.header("x-request-id").is_empty();
+            assert_eq!(is_named, !is_lean || answer.status >= 400, "{}", case.name());
             assert_own(&answer, own);
         }
     }
