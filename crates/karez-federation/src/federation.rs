@@ -18,13 +18,9 @@ use crate::FederationSettings;
 use crate::file_ways::FileWays;
 use crate::follow::Gates;
 use crate::net::HttpOptions;
-use crate::peer::{
-    self, Asked, Follower, Memory, Peer, PeerError, Polled, Table, Wire, WireError, describe, described_check,
-    described_keep, wire_to,
-};
+use crate::peer::{self, Asked, Peer, PeerError, Polled, Table};
+use crate::tells::Tells;
 
-/// How long a description of a peer is good before it is asked for again.
-const DESCRIBE_EVERY: Duration = Duration::from_secs(3600);
 /// Poll periods that a peer rests at most after failures.
 const REST_PERIODS_MAX: u32 = 16;
 
@@ -58,6 +54,7 @@ pub struct Federation {
     follow_wanted: AtomicBool,
     /// Whether the peers have said what they know of this node's log.
     pub(crate) own_log_known: watch::Sender<bool>,
+    pub(crate) tells: Tells,
 }
 
 impl Federation {
@@ -76,6 +73,7 @@ impl Federation {
             table: RwLock::default(),
             follow_wanted: AtomicBool::new(true),
             own_log_known: watch::Sender::new(false),
+            tells: Tells::default(),
         }
     }
 
@@ -165,107 +163,6 @@ impl Federation {
         asked
     }
 
-    async fn conversation(&self, peer: &Peer, memory: &mut Memory) -> Result<Polled, PeerError> {
-        let catalog = self.hub.catalog();
-        let forks = catalog.fork_list().await?.iter().filter(|fork| fork.origin == peer.key.name()).count() as u64;
-        if forks > peer.settings.forks_forgiven {
-            return Err(PeerError::Stopped);
-        }
-        let elsewhere = self.introduce(peer, memory).await?;
-        let wire = elsewhere.as_ref().unwrap_or(&peer.wire);
-        let now = self.hub.clock().now();
-        let follower = Follower { catalog, remote: peer.remote.id, key: &peer.key, wire, now };
-        let milestones = memory.milestones.clone();
-        let polled = follower.poll(&mut memory.log_etag, &milestones).await?;
-        let size = catalog.feed_get(peer.remote.id).await?.map_or(0, |feed| feed.tree.size);
-        peer::compared(memory, size);
-        self.gossip(peer, memory).await?;
-        memory.is_heard = true;
-        self.haves(peer, memory, wire).await?;
-        Ok(polled)
-    }
-
-    /// Asks a peer what it is, when that was long ago. Where another node answers, or nobody, the other
-    /// addresses that it named are tried. Returns the way to ask it, when that is a new one.
-    async fn introduce(&self, peer: &Peer, memory: &mut Memory) -> Result<Option<Wire>, PeerError> {
-        let fresh = |asked: Instant| memory.failures == 0 && asked.elapsed() < DESCRIBE_EVERY;
-        if memory.described.is_some_and(fresh) {
-            return Ok(None);
-        }
-        let catalog = self.hub.catalog();
-        let refused = match describe(&peer.wire).await {
-            Ok(described) => match described_keep(catalog, &peer.remote, &described, None).await {
-                Ok(_) => {
-                    memory.described = Some(Instant::now());
-                    return Ok(None);
-                }
-                Err(error) => error,
-            },
-            Err(error) => error,
-        };
-        // Another node at the old address: the operator should hear of it also when the peer is found.
-        if refused.incident().is_some() {
-            self.complain(peer, &refused).await;
-        }
-        for url in peer.settings.urls.iter().filter(|url| url.trim_end_matches('/') != peer.wire.url()) {
-            let Ok(wire) = wire_to(url, peer.settings.allow_private, &self.http) else { continue };
-            let Ok(described) = describe(&wire).await else { continue };
-            if described_check(&peer.remote, &described).is_err() {
-                continue;
-            }
-            described_keep(catalog, &peer.remote, &described, Some(url.trim_end_matches('/'))).await?;
-            tracing::warn!(peer = peer.remote.name, url, "a peer has moved; it was found by its key");
-            *memory = Memory { milestones: std::mem::take(&mut memory.milestones), ..Memory::default() };
-            memory.described = Some(Instant::now());
-            return Ok(Some(wire));
-        }
-        match refused {
-            // Without a description, but the log is there: its signatures are what counts.
-            PeerError::Wire(WireError::Status { status: 404, .. }) => Ok(None),
-            refused => Err(refused),
-        }
-    }
-
-    /// Hears what a peer has seen of third ones, and of this node.
-    async fn gossip(&self, peer: &Peer, memory: &mut Memory) -> Result<(), PeerError> {
-        let (catalog, table, now) = (self.hub.catalog(), self.table(), self.hub.clock().now());
-        let name = &peer.remote.name;
-        if let Some(notes) = peer::seen_by(peer, memory).await? {
-            for found in peer::compare(catalog, &table, &notes, name, now).await? {
-                let fork = PeerError::Fork(found.what);
-                if let Some(other) = table.by_name(&found.peer) {
-                    self.complain(other, &fork).await;
-                }
-            }
-            let own = self.hub.log_keys().origin();
-            for note in notes.iter().filter(|note| note.lines().next() == Some(own)) {
-                if let Ok(false) = self.hub.log_own_seen(note.as_bytes()).await {
-                    let what = "it has seen a state of this node's log that is not here: this database is an old one, or \
-                                another node has the same key. Nothing is signed until that is cleared up";
-                    self.incident(name, "old-database", what).await;
-                }
-            }
-        }
-        if let Some(notes) = peer::nodes_seen_by(peer, memory).await?
-            && peer::descriptions_learn(catalog, &table, &notes).await?
-        {
-            self.refresh().await?;
-        }
-        Ok(())
-    }
-
-    /// Hears what a peer holds of the logs that this node follows, and of this node's own.
-    async fn haves(&self, peer: &Peer, memory: &mut Memory, wire: &Wire) -> Result<(), PeerError> {
-        let table = self.table();
-        let others = table.all().iter().filter(|other| other.remote.id != peer.remote.id);
-        let origins = others.map(|other| other.key.name()).chain([self.hub.log_keys().origin()]);
-        for origin in origins {
-            let etag = memory.have_etags.entry(origin.to_owned()).or_default();
-            peer::have_poll(self.hub.catalog(), peer.remote.id, wire, origin, etag).await?;
-        }
-        Ok(())
-    }
-
     /// Tells whether there may be something new to follow, once.
     pub(crate) fn take_follow_wanted(&self) -> bool {
         self.follow_wanted.swap(false, Ordering::Relaxed)
@@ -290,7 +187,7 @@ impl Federation {
     }
 
     /// Writes down what is wrong with a peer.
-    async fn complain(&self, peer: &Peer, error: &PeerError) {
+    pub(crate) async fn complain(&self, peer: &Peer, error: &PeerError) {
         let (name, text) = (&peer.remote.name, error.to_string());
         tracing::warn!(peer = name, error = text, "a peer is in trouble");
         if let Err(error) = self.hub.catalog().feed_trouble_set(peer.remote.id, Some(&text)).await {

@@ -9,6 +9,7 @@
 
 #![forbid(unsafe_code)]
 
+mod conversation;
 mod federation;
 mod file_ways;
 pub mod follow;
@@ -22,6 +23,7 @@ mod running;
 mod settings;
 pub mod sim;
 pub mod source;
+mod tells;
 pub mod transfer;
 pub mod upstream;
 pub mod views;
@@ -32,3 +34,4 @@ pub use metrics::metrics;
 pub use peer_settings::PeerSettings;
 pub use running::Running;
 pub use settings::FederationSettings;
+pub use tells::Told;

@@ -18,5 +18,6 @@ pub mod gzip;
 pub mod http_range;
 pub mod lfs;
 pub mod log_entry;
+pub mod log_news;
 pub mod safetensors;
 pub mod xet;

@@ -91,7 +91,7 @@ pub use lfs::{LfsAction, LfsAddress, LfsDownload, LfsObject, LfsOperation, LfsPl
 pub use listing::{RepoPage, RepoSearch};
 pub use log::{
     DESCRIPTOR_DAYS, HighWater, HighWaterMark, LogBytes, LogKeys, LogPlace, LogState, LogVerified, NoHighWater,
-    NodeWords, SeenCheckpoint, WitnessAnswer,
+    NodeWords, SeenCheckpoint, SignedHead, WitnessAnswer,
 };
 pub use mirror::{FileClaim, MirrorFile, MirrorUpdate, NameAlias, RepoOrigin};
 pub use ollama::{OllamaBlob, OllamaImage, OllamaLayer};

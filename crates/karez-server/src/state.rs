@@ -7,7 +7,7 @@ use karez_federation::Federation;
 use karez_federation::upstream::Upstreams;
 use karez_hub::Hub;
 
-use crate::log::LogCache;
+use crate::log::{LogCache, NewsCache};
 
 /// Shared by all requests; cheap to clone.
 #[derive(Clone)]
@@ -24,13 +24,15 @@ pub struct AppState {
     /// The congestion control that the node sends with, where it is known.
     pub(crate) congestion: Option<HeaderValue>,
     pub(crate) log: Arc<LogCache>,
+    pub(crate) news: Arc<NewsCache>,
 }
 
 impl AppState {
     /// Returns the state for a hub.
     pub fn new(hub: Arc<Hub>, public_url: Option<&str>) -> AppState {
         let public_url = public_url.map(|url| url.trim_end_matches('/').into());
-        AppState { hub, federation: None, upstreams: None, public_url, congestion: None, log: Arc::default() }
+        let (log, news) = (Arc::default(), Arc::default());
+        AppState { hub, federation: None, upstreams: None, public_url, congestion: None, log, news }
     }
 
     /// Returns the state with the congestion control that the node sends with, for nodes that read from it.

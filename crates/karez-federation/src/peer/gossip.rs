@@ -9,6 +9,7 @@ use karez_types::Timestamp;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest as _, Sha256};
+use tokio::time::Instant;
 
 use super::table::{Memory, Peer, Table};
 use super::{Milestone, PeerError, Wire, WireError, described, described_keep, fork_store};
@@ -26,6 +27,28 @@ const SEEN_PATH: &str = "/federation/v1/checkpoints";
 /// Where a node gives out the descriptions that it has seen.
 const NODES_PATH: &str = "/federation/v1/nodes";
 
+/// What a peer has told of third ones.
+#[derive(Debug, Clone, Default)]
+pub struct GossipHeard {
+    /// When, and what its news said about all of it then; unset where it tells no news.
+    pub heard: Option<(Instant, Option<GossipTags>)>,
+    /// Tag of the checkpoints that it has seen.
+    seen_etag: Option<String>,
+    /// Tag of the descriptions that it has seen.
+    nodes_etag: Option<String>,
+}
+
+/// When these are the same, everything that could be heard was heard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GossipTags {
+    /// Of the checkpoints that the peer has seen.
+    pub seen: u32,
+    /// Of the descriptions that it knows.
+    pub nodes: u32,
+    /// Peers of this node: what is said of others is passed over.
+    pub peers: usize,
+}
+
 /// A checkpoint that somebody has seen; only the note counts, which says everything itself.
 #[derive(Deserialize)]
 struct Seen {
@@ -33,8 +56,8 @@ struct Seen {
 }
 
 /// Returns the checkpoints that a peer has seen; `None` when they are the same as last time.
-pub async fn seen_by(peer: &Peer, memory: &mut Memory) -> Result<Option<Vec<String>>, PeerError> {
-    let seen: Option<Vec<Seen>> = list(peer, SEEN_PATH, &mut memory.seen_etag).await?;
+pub async fn seen_by(peer: &Peer, heard: &mut GossipHeard) -> Result<Option<Vec<String>>, PeerError> {
+    let seen: Option<Vec<Seen>> = list(peer, SEEN_PATH, &mut heard.seen_etag).await?;
     Ok(seen.map(|seen| seen.into_iter().map(|one| one.note).collect()))
 }
 
@@ -46,8 +69,8 @@ pub async fn seen_of(wire: &Wire, origin: &str) -> Result<Option<String>, PeerEr
 }
 
 /// Returns the descriptions that a peer has seen; `None` when they are the same as last time.
-pub async fn nodes_seen_by(peer: &Peer, memory: &mut Memory) -> Result<Option<Vec<String>>, PeerError> {
-    list(peer, NODES_PATH, &mut memory.nodes_etag).await
+pub async fn nodes_seen_by(peer: &Peer, heard: &mut GossipHeard) -> Result<Option<Vec<String>>, PeerError> {
+    list(peer, NODES_PATH, &mut heard.nodes_etag).await
 }
 
 async fn list<T: DeserializeOwned>(

@@ -1,10 +1,12 @@
 //! What nodes hold: one bit for each entry of an origin's log, set when the revision that the entry names
 //! is held whole. For a log of a million entries that is 125 KB before compression, and far less after.
 
+use std::collections::HashMap;
 use std::ops::Range;
 
 use karez_catalog::{Catalog, Remote};
 use karez_types::RemoteId;
+use tokio::time::Instant;
 
 use super::{PeerError, Wire, WireError};
 
@@ -42,22 +44,86 @@ pub fn bitmap_ranges(bitmap: &[u8]) -> Option<Vec<Range<u64>>> {
     Some(ranges)
 }
 
-/// Asks a peer what it holds of an origin's log, and keeps the answer. Tells whether there was a new one.
-pub async fn have_poll(
+/// Where a node tells of which logs it holds something, each with a tag.
+const LIST_PATH: &str = "/federation/v1/have";
+/// Longest such list that is read, in bytes: a thousand logs.
+const LIST_BYTES_MAX: u64 = 1 << 20;
+
+/// What a peer has told about what it holds.
+#[derive(Debug, Clone, Default)]
+pub struct HaveHeard {
+    /// When, and the tag of all of it, where the peer has such tags.
+    pub heard: Option<(Instant, Option<u32>)>,
+    /// Tag of each log's bitmap that is kept here; `None`: nothing is held of it.
+    tags: HashMap<String, Option<u32>>,
+    /// ETags, where the peer tells no tags.
+    etags: HashMap<String, Option<String>>,
+}
+
+impl HaveHeard {
+    /// Tells whether it was asked about all of these logs. `tag` is what its news say, if it tells them.
+    pub fn knows_all(&self, tag: Option<u32>, origins: &[String]) -> bool {
+        match tag {
+            Some(_) => origins.iter().all(|origin| self.tags.contains_key(origin)),
+            None => origins.iter().all(|origin| self.etags.contains_key(origin)),
+        }
+    }
+}
+
+/// Hears what a peer holds of these logs, and keeps it. `tag` is what its news say about all of it: then one
+/// question tells which bitmaps are others than those that are known. Without it every bitmap is asked for.
+pub async fn haves_hear(
+    catalog: &Catalog,
+    remote: RemoteId,
+    wire: &Wire,
+    origins: &[String],
+    tag: Option<u32>,
+    heard: &mut HaveHeard,
+) -> Result<(), PeerError> {
+    if tag.is_none() {
+        for origin in origins {
+            let etag = heard.etags.entry(origin.clone()).or_default();
+            have_poll(catalog, remote, wire, origin, etag).await?;
+        }
+        return Ok(());
+    }
+    let wrong = || WireError::Wrong { path: LIST_PATH.to_owned(), what: "it is not a list of tags".to_owned() };
+    let told: HashMap<String, u32> = match wire.get(LIST_PATH, None, LIST_BYTES_MAX).await {
+        Ok(answer) => serde_json::from_slice(&answer.body).map_err(|_| wrong())?,
+        // It holds nothing of anybody's.
+        Err(WireError::Status { status: 404, .. }) => HashMap::new(),
+        Err(error) => return Err(error.into()),
+    };
+    for origin in origins {
+        let now = told.get(origin).copied();
+        if heard.tags.get(origin) == Some(&now) {
+            continue;
+        }
+        match now {
+            Some(_) => have_poll(catalog, remote, wire, origin, &mut None).await?,
+            None => catalog.have_replace(remote, origin, &[]).await?,
+        }
+        heard.tags.insert(origin.clone(), now);
+    }
+    Ok(())
+}
+
+/// Asks a peer what it holds of an origin's log, and keeps the answer.
+async fn have_poll(
     catalog: &Catalog,
     remote: RemoteId,
     wire: &Wire,
     origin: &str,
     etag: &mut Option<String>,
-) -> Result<bool, PeerError> {
-    let path = format!("/federation/v1/have/{origin}");
+) -> Result<(), PeerError> {
+    let path = format!("{LIST_PATH}/{origin}");
     let answer = match wire.get(&path, etag.as_deref(), BITMAP_BYTES_MAX).await {
-        Ok(answer) if answer.status == 304 => return Ok(false),
+        Ok(answer) if answer.status == 304 => return Ok(()),
         Ok(answer) => answer,
         // It does not follow that origin.
         Err(WireError::Status { status: 404, .. }) => {
             catalog.have_replace(remote, origin, &[]).await?;
-            return Ok(true);
+            return Ok(());
         }
         Err(error) => return Err(error.into()),
     };
@@ -65,7 +131,7 @@ pub async fn have_poll(
     let ranges = bitmap_ranges(&answer.body).ok_or_else(too_many)?;
     catalog.have_replace(remote, origin, &ranges).await?;
     *etag = answer.etag;
-    Ok(true)
+    Ok(())
 }
 
 /// Returns what this node holds of the log of a peer, for others to read.

@@ -13,7 +13,10 @@ mod forks;
 mod gossip;
 mod have;
 mod log_reader;
+mod news;
+mod reading;
 mod table;
+mod trail;
 mod wire;
 mod witness;
 
@@ -21,9 +24,13 @@ pub use descriptor::{Described, describe, described, described_check, described_
 pub use error::PeerError;
 pub use follow_log::{Follower, Milestone, Polled};
 pub use forks::{fork_keep, fork_store};
-pub use gossip::{Found, compare, compared, descriptions_learn, nodes_seen_by, seen_by, seen_of};
-pub use have::{bitmap_encode, bitmap_ranges, have_bitmap, have_poll};
+pub use gossip::{
+    Found, GossipHeard, GossipTags, compare, compared, descriptions_learn, nodes_seen_by, seen_by, seen_of,
+};
+pub use have::{HaveHeard, bitmap_encode, bitmap_ranges, have_bitmap, haves_hear};
 pub use log_reader::LogReader;
+pub use news::LogAsked;
 pub use table::{Memory, Peer, Table, wire_to};
+pub use trail::Trail;
 pub use wire::{Wire, WireAnswer, WireError};
 pub use witness::{Asked, witness_ask};

@@ -1,6 +1,6 @@
 //! The peers of this node as they are at the moment, with what is remembered of each between questions.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use karez_catalog::{Catalog, Remote, RemoteKind};
@@ -10,7 +10,7 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 use url::Url;
 
-use super::{Milestone, PeerError, Wire, log_key, witness_key};
+use super::{GossipHeard, HaveHeard, LogAsked, Milestone, PeerError, Trail, Wire, log_key, witness_key};
 use crate::PeerSettings;
 use crate::net::{HttpClient, HttpOptions, Reach};
 
@@ -34,14 +34,14 @@ pub struct Peer {
 /// peer; there is one conversation at a time.
 #[derive(Default)]
 pub struct Memory {
-    /// Tag of its checkpoint.
-    pub log_etag: Option<String>,
-    /// Tag of the checkpoints that it has seen.
-    pub seen_etag: Option<String>,
-    /// Tag of the descriptions that it has seen.
-    pub nodes_etag: Option<String>,
-    /// Tags of what it holds, by origin.
-    pub have_etags: HashMap<String, Option<String>>,
+    /// How its log was asked for.
+    pub log: LogAsked,
+    /// Roots that its log had lately.
+    pub trail: Trail,
+    /// What it has told of third ones.
+    pub gossip: GossipHeard,
+    /// What it has told that it holds.
+    pub have: HaveHeard,
     /// Checkpoints of its log that others showed, not yet compared.
     pub milestones: Vec<Milestone>,
     /// Hashes of those that were compared.
@@ -52,6 +52,8 @@ pub struct Memory {
     pub is_heard: bool,
     /// When it was last asked what it is.
     pub described: Option<Instant>,
+    /// Sequence number of a description of which its news told then.
+    pub described_for: Option<u64>,
     /// When it is asked next.
     pub due: Option<Instant>,
     /// Failures one after another.

@@ -8,7 +8,8 @@ use url::Url;
 
 use crate::net::{HttpAnswer, HttpClient, HttpRequest, NetError};
 
-/// Bytes that a question costs beside the body of its answer, about: status, headers, acknowledgements.
+/// Bytes that come for a question beside the body of its answer, about: status, headers, acknowledgements,
+/// and a share of the connection.
 const HEAD_BYTES: u64 = 400;
 /// Longest tag that is remembered, in bytes.
 const ETAG_BYTES_MAX: usize = 256;

@@ -12,6 +12,7 @@ mod hub;
 mod joining;
 mod liar;
 mod liars;
+mod news;
 mod peers;
 mod poor_lines;
 mod pull;

@@ -23,9 +23,11 @@ pub struct NodeWords {
 }
 
 /// A description that was signed and is good for a while.
+#[derive(Clone)]
 pub(crate) struct Described {
     words: NodeWords,
     until_secs: u64,
+    sequence: u64,
     note: String,
 }
 
@@ -36,12 +38,24 @@ impl Hub {
     /// # Errors
     /// [`HubError::Invalid`] when the words are not fit to be described.
     pub async fn node_describe(&self, words: &NodeWords) -> HubResult<String> {
+        Ok(self.node_described(words).await?.note)
+    }
+
+    /// Returns the sequence number of the description with these words.
+    ///
+    /// # Errors
+    /// As [`Hub::node_describe`].
+    pub async fn node_sequence(&self, words: &NodeWords) -> HubResult<u64> {
+        Ok(self.node_described(words).await?.sequence)
+    }
+
+    async fn node_described(&self, words: &NodeWords) -> HubResult<Described> {
         let now_secs = u64::try_from(self.clock.now().unix_secs()).unwrap_or(0);
         {
             let described = self.log.described.lock().unwrap_or_else(PoisonError::into_inner);
             let fresh = described.as_ref().filter(|it| it.words == *words && now_secs < it.until_secs);
             if let Some(fresh) = fresh {
-                return Ok(fresh.note.clone());
+                return Ok(fresh.clone());
             }
         }
         let keys = &self.log.keys;
@@ -57,8 +71,8 @@ impl Hub {
             software: words.software.clone(),
         };
         let note = descriptor.sign(&keys.log).map_err(|error| HubError::Invalid(error.to_string()))?.to_string();
-        let described = Described { words: words.clone(), until_secs: now_secs + RENEW_SECS, note: note.clone() };
-        *self.log.described.lock().unwrap_or_else(PoisonError::into_inner) = Some(described);
-        Ok(note)
+        let described = Described { words: words.clone(), until_secs: now_secs + RENEW_SECS, sequence, note };
+        *self.log.described.lock().unwrap_or_else(PoisonError::into_inner) = Some(described.clone());
+        Ok(described)
     }
 }

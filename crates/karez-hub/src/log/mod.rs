@@ -32,7 +32,7 @@ pub use describe::{DESCRIPTOR_DAYS, NodeWords};
 pub use high_water::{HighWater, HighWaterMark, NoHighWater};
 pub use prove::LogPlace;
 pub use sequencer::LogState;
-pub use serve::LogBytes;
+pub use serve::{LogBytes, SignedHead};
 pub use verify::LogVerified;
 pub use witness::{SeenCheckpoint, WitnessAnswer};
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use karez_catalog::LogTree;
 use karez_governance::tile::{TileRecorder, parse_tile, tiles_needed};
-use karez_governance::{EntryBundle, TileId, TilePath, TileSet, TreeError};
+use karez_governance::{Checkpoint, EntryBundle, Note, TileId, TilePath, TileSet, TreeError, TreeHash};
 
 use crate::{Hub, HubError, HubResult};
 
@@ -18,6 +18,17 @@ pub struct LogBytes {
     pub is_text: bool,
 }
 
+/// How far the log is signed: with the log's key, this is the newest checkpoint without its cosignatures.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignedHead {
+    /// Entries.
+    pub size: u64,
+    /// Root of the tree over them.
+    pub root: TreeHash,
+    /// The log's signature over the text of the checkpoint.
+    pub signature: [u8; 64],
+}
+
 impl Hub {
     /// Returns the keys of this node's log.
     pub fn log_keys(&self) -> &super::LogKeys {
@@ -27,6 +38,28 @@ impl Hub {
     /// Returns the newest checkpoint, as a signed note; `None` before the first.
     pub async fn log_checkpoint(&self) -> HubResult<Option<String>> {
         Ok(self.log_newest().await?.map(|tree| tree.note.clone()))
+    }
+
+    /// Returns how far the log is signed; `None` before the first checkpoint under this node's key.
+    pub async fn log_head(&self) -> HubResult<Option<SignedHead>> {
+        let Some(tree) = self.log_newest().await? else { return Ok(None) };
+        let damaged = |what: &str| HubError::Damaged(format!("the newest checkpoint of the log: {what}"));
+        let note = Note::parse(tree.note.as_bytes()).map_err(|error| damaged(&error.to_string()))?;
+        let said = Checkpoint::parse(note.text()).map_err(|error| damaged(&error.to_string()))?;
+        let key = self.log.keys.log_key();
+        let ours = note.signatures().iter().find(|line| line.name == key.name() && line.key_id == key.id());
+        let signature = ours.and_then(|line| <[u8; 64]>::try_from(line.bytes.as_slice()).ok());
+        Ok(signature.map(|signature| SignedHead { size: said.size, root: said.root, signature }))
+    }
+
+    /// Returns the entries from one index up to another, all of which must be signed.
+    pub async fn log_entries_between(&self, from: u64, size: u64) -> HubResult<Vec<Vec<u8>>> {
+        let count = size.saturating_sub(from);
+        let entries = self.catalog.log_entries(from, count).await?;
+        if entries.len() as u64 == count {
+            return Ok(entries);
+        }
+        Err(HubError::Damaged(format!("entries of the log from {from} to {size} are missing")))
     }
 
     /// Returns the tree that was signed last, from memory when it was looked at a moment ago.

@@ -1,8 +1,10 @@
 //! Witnessing the logs of peers, and taking in what witnesses say of this node's log.
 
+use std::collections::BTreeMap;
+
 use karez_catalog::{NewFork, Remote, Witnessed};
 use karez_governance::note::parse_signatures;
-use karez_governance::{AddCheckpoint, Decision, Held, Note, Refusal, TreeHash, VerifierKey, witness};
+use karez_governance::{AddCheckpoint, Checkpoint, Decision, Held, Note, Refusal, TreeHash, VerifierKey, witness};
 use karez_types::Sha256;
 use sha2::Digest as _;
 
@@ -118,7 +120,8 @@ impl Hub {
         Err(HubError::Busy)
     }
 
-    /// Returns the newest checkpoint that this node has signed, and those that it has cosigned.
+    /// Returns the newest checkpoint that this node has signed, then of every other log the newest that it
+    /// has cosigned or followed, in the order of their origins.
     pub async fn log_checkpoints_seen(&self) -> HubResult<Vec<SeenCheckpoint>> {
         let own = self.catalog.log_tree().await?.map(|tree| SeenCheckpoint {
             origin: self.log.keys.origin().to_owned(),
@@ -126,9 +129,18 @@ impl Hub {
             note: tree.note,
         });
         let witnessed = self.catalog.witnessed_list().await?;
-        let seen =
+        let witnessed =
             witnessed.into_iter().map(|row| SeenCheckpoint { origin: row.origin, size: row.size, note: row.note });
-        Ok(own.into_iter().chain(seen).collect())
+        let followed = self.catalog.feed_list().await?.into_iter().filter_map(|feed| followed_of(feed.tree.note));
+        let mut newest: BTreeMap<String, SeenCheckpoint> = BTreeMap::new();
+        // Of two that are as large the cosigned one stays, which comes first.
+        for seen in witnessed.chain(followed) {
+            if newest.get(&seen.origin).is_none_or(|known| known.size < seen.size) {
+                newest.insert(seen.origin.clone(), seen);
+            }
+        }
+        newest.remove(self.log.keys.origin());
+        Ok(own.into_iter().chain(newest.into_values()).collect())
     }
 
     /// Returns the newest checkpoint of a log that this node has cosigned, by the SHA-256 of its origin.
@@ -154,6 +166,12 @@ impl Hub {
         remotes.retain(|remote| !remote.is_removed());
         Ok(remotes)
     }
+}
+
+/// Reads the checkpoint up to which a log was followed; `None` before the first.
+fn followed_of(note: String) -> Option<SeenCheckpoint> {
+    let checkpoint = Checkpoint::parse(Note::parse(note.as_bytes()).ok()?.text()).ok()?;
+    Some(SeenCheckpoint { origin: checkpoint.origin, size: checkpoint.size, note })
 }
 
 fn held_of(row: &Witnessed) -> HubResult<Held> {

@@ -16,6 +16,7 @@ pub(crate) fn routes() -> Vec<Route> {
     vec![
         Route::new(V::Get, map, G::RepoRead, B::Empty, bytes::file_map),
         Route::new(V::Get, xorb, G::RepoRead, B::Empty, bytes::xorb_range),
+        Route::new(V::Get, "/federation/v1/have", G::Anyone, B::Empty, peers::haves),
         Route::new(V::Get, "/federation/v1/have/{*origin}", G::Anyone, B::Empty, peers::have),
         Route::new(V::Get, "/federation/v1/nodes", G::Anyone, B::Empty, peers::nodes),
         Route::new(V::Get, "/metrics", G::NodeAdmin, B::Empty, admin::metrics),

@@ -4,6 +4,7 @@
 //! or with 304, and what is full never changes, so that any cache may keep it.
 
 mod cache;
+mod news;
 
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -12,8 +13,9 @@ use karez_governance::TilePath;
 use karez_hub::{HubError, NodeWords};
 
 pub(crate) use cache::LogCache;
+pub(crate) use news::{NewsCache, told};
 
-use crate::changing::changing;
+use crate::changing::{changing, changing_packed, takes_gzip};
 use crate::error::ApiResult;
 use crate::extract::{Params, whole_body};
 use crate::{AppState, BodyBound, Guard, Route, Verb};
@@ -27,6 +29,7 @@ pub(crate) fn routes() -> Vec<Route> {
         Route::new(V::Post, "/witness/add-checkpoint", G::Anyone, B::Json, checkpoint_add),
         Route::new(V::Get, "/witness/{origin_hash}/checkpoint", G::Anyone, B::Empty, checkpoint_witnessed),
         Route::new(V::Get, "/federation/v1/checkpoints", G::Anyone, B::Empty, checkpoints_seen),
+        Route::new(V::Get, "/federation/v1/news", G::Anyone, B::Empty, news::news),
     ]
 }
 
@@ -67,19 +70,6 @@ async fn tile(State(state): State<AppState>, params: Params, asked: HeaderMap) -
     Ok((headers, packed.clone()).into_response())
 }
 
-/// Tells whether the caller takes gzip: named, or by `*`, and not with weight zero.
-fn takes_gzip(asked: &HeaderMap) -> bool {
-    let weight_of = |wanted: &str| {
-        let values = asked.get_all(header::ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
-        values.flat_map(|value| value.split(',')).find_map(|item| {
-            let (name, parameters) = item.split_once(';').unwrap_or((item, ""));
-            let weight = parameters.trim().strip_prefix("q=").map_or(1.0, |weight| weight.parse().unwrap_or(0.0));
-            name.trim().eq_ignore_ascii_case(wanted).then_some(weight)
-        })
-    };
-    weight_of("gzip").or_else(|| weight_of("*")).is_some_and(|weight: f32| weight > 0.0)
-}
-
 /// Answers as tlog-witness says, in its words and not in the hub's.
 async fn checkpoint_add(State(state): State<AppState>, request: Request) -> ApiResult<Response> {
     let body = whole_body(request, &state).await?;
@@ -99,41 +89,20 @@ async fn checkpoint_witnessed(State(state): State<AppState>, params: Params, ask
 async fn checkpoints_seen(State(state): State<AppState>, asked: HeaderMap) -> ApiResult<Response> {
     let seen = state.hub.log_checkpoints_seen().await?;
     let body = serde_json::to_vec(&seen).map_err(|error| HubError::Damaged(error.to_string()))?;
-    Ok(changing(&asked, body.into(), HeaderValue::from_static("application/json"), MOMENT))
+    Ok(changing_packed(&asked, body.into(), HeaderValue::from_static("application/json"), MOMENT))
 }
 
 /// Says which node this is. Addresses are told only when the operator has set one: what a caller writes
 /// into `Host` must not come out signed.
 async fn description(State(state): State<AppState>, asked: HeaderMap) -> ApiResult<Response> {
+    let note = state.hub.node_describe(&node_words(&state)).await?;
+    Ok(changing(&asked, note.into(), TEXT, HOUR))
+}
+
+fn node_words(state: &AppState) -> NodeWords {
     let url = state.public_url.as_deref();
     let host = url.and_then(|url| url.split("://").nth(1)?.split('/').next());
     let name = host.map_or_else(|| format!("karez-{}", &state.hub.log_keys().origin()[..8]), str::to_owned);
     let urls = url.map(str::to_owned).into_iter().collect();
-    let software = concat!("karez/", env!("CARGO_PKG_VERSION")).to_owned();
-    let note = state.hub.node_describe(&NodeWords { name, urls, software }).await?;
-    Ok(changing(&asked, note.into(), TEXT, HOUR))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn gzip_is_sent_to_those_who_take_it() {
-        for (value, takes) in [
-            ("gzip", true),
-            ("br, GZIP;q=0.5", true),
-            ("deflate, *", true),
-            ("gzip;q=0", false),
-            ("gzip;q=0, *", false),
-            ("gzip;q=x", false),
-            ("identity", false),
-            ("xgzip", false),
-        ] {
-            let mut asked = HeaderMap::new();
-            asked.insert(header::ACCEPT_ENCODING, HeaderValue::from_static(value));
-            assert_eq!(takes_gzip(&asked), takes, "{value}");
-        }
-        assert!(!takes_gzip(&HeaderMap::new()));
-    }
+    NodeWords { name, urls, software: concat!("karez/", env!("CARGO_PKG_VERSION")).to_owned() }
 }

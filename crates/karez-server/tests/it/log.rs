@@ -2,8 +2,11 @@
 
 use karez_formats::gzip;
 use karez_formats::log_entry::{LogAct, LogEntry};
+use karez_formats::log_news::LogNews;
 use karez_governance::tile::parse_tile;
-use karez_governance::{AddCheckpoint, Descriptor, EntryBundle, Note, SigningKey, TreeHash, VerifiedCheckpoint};
+use karez_governance::{
+    AddCheckpoint, Descriptor, EntryBundle, Frontier, Note, SigningKey, TreeHash, VerifiedCheckpoint,
+};
 use karez_hub::{NewRemote, RemoteKind};
 use karez_testkit::reqwest::Method;
 use karez_testkit::{NodeOptions, TestNode};
@@ -73,6 +76,71 @@ async fn bundles_are_packed_and_full_ones_kept() {
 }
 
 #[tokio::test]
+async fn the_news_are_one_small_answer_and_nothing_private() {
+    let node = TestNode::start().await;
+    let (alice, anyone) = (node.client("alice"), node.anonymous());
+    anyone.get("/federation/v1/news?size=0").await.expect(404);
+    node.hub.log_advance().await.unwrap();
+    let empty = anyone.get("/federation/v1/news?size=0").await.expect(200);
+    assert_eq!(LogNews::parse(&empty.body).unwrap().size, 0);
+    alice.repo_create("model", "alice/open", "public").await;
+    alice.repo_create("model", "alice/shut", "private").await;
+    for repo in ["models/alice/open", "models/alice/shut"] {
+        alice.commit(repo, "main", &[("README.md", b"---\nlicense: mit\n---\n")]).await.expect(200);
+    }
+    node.hub.log_advance().await.unwrap();
+
+    // The checkpoint is that of the log, and the entries lead to its root.
+    let answer = anyone.get("/federation/v1/news?size=0").await.expect(200);
+    let news = LogNews::parse(&answer.body).unwrap();
+    let checkpoint = anyone.get("/log/checkpoint").await.expect(200);
+    let checkpoint = VerifiedCheckpoint::parse(&checkpoint.body, node.hub.log_keys().log_key(), &[]).unwrap();
+    let line = &checkpoint.note().note().signatures()[0];
+    assert_eq!((news.size, news.root, &news.signature[..]), (2, checkpoint.root().0, &line.bytes[..]));
+    let mut edge = Frontier::default();
+    for entry in &news.entries {
+        assert_eq!(LogEntry::parse(entry).unwrap().repo.id(), "alice/open");
+        edge.append(TreeHash::of_entry(entry)).unwrap();
+    }
+    assert_eq!((edge.root(), news.entries.len(), news.tags.sequence), (checkpoint.root(), 2, 1));
+
+    // The head holds what caches need and nothing else.
+    let mut names: Vec<&str> = answer.headers.keys().map(|name| name.as_str()).collect();
+    names.sort_unstable();
+    assert_eq!(names, ["cache-control", "content-length", "date", "etag"]);
+    assert_ne!(answer.header("etag"), empty.header("etag"));
+    let again = |size: u64| {
+        let path = format!("/federation/v1/news?size={size}");
+        anyone.send(anyone.request(Method::GET, &path).header("if-none-match", answer.header("etag")))
+    };
+    let nothing = again(2).await.expect(304);
+    assert!(nothing.body.is_empty() && nothing.header("x-request-id").is_empty());
+    assert_eq!(LogNews::parse(&again(1).await.expect(200).body).unwrap().entries, news.entries[1..]);
+    // Whoever has more than there is hears how much there is.
+    for size in [3, u64::MAX] {
+        let told = LogNews::parse(&again(size).await.expect(200).body).unwrap();
+        assert_eq!((told.size, told.from, told.entries.len()), (2, size, 0));
+    }
+    for query in ["", "?size=", "?size=-1", "?size=x", "?size=18446744073709551616", "?size=1&size=2"] {
+        let refused = anyone.get(&format!("/federation/v1/news{query}")).await.expect(400);
+        assert!(!refused.header("x-request-id").is_empty(), "{query}");
+    }
+
+    // Who is too far behind is told how far.
+    for number in 0..260 {
+        let address = "/api/models/alice/open/tag/main";
+        alice.post(address, &serde_json::json!({ "tag": format!("v{number}") })).await.expect(200);
+    }
+    node.hub.log_advance().await.unwrap();
+    for (size, entries) in [(5, 0), (6, 256), (261, 1)] {
+        let told = anyone.get(&format!("/federation/v1/news?size={size}")).await.expect(200);
+        assert!(told.body.len() < 16 << 10, "{} bytes", told.body.len());
+        let told = LogNews::parse(&told.body).unwrap();
+        assert_eq!((told.size, told.entries.len()), (262, entries), "from {size}");
+    }
+}
+
+#[tokio::test]
 async fn a_witness_answers_in_the_words_of_the_specification() {
     let node = TestNode::start_with(NodeOptions { seed: 1, ..NodeOptions::default() }).await;
     let peer = TestNode::start_with(NodeOptions { seed: 2, ..NodeOptions::default() }).await;
@@ -138,6 +206,13 @@ async fn a_witness_answers_in_the_words_of_the_specification() {
     let again = peer.anonymous();
     let request = again.request(Method::GET, "/federation/v1/checkpoints").header("if-none-match", seen.header("etag"));
     again.send(request).await.expect(304);
+    // Nodes take it packed, under a tag of its own.
+    let packed = || again.request(Method::GET, "/federation/v1/checkpoints").header("accept-encoding", "gzip");
+    let answer = again.send(packed()).await.expect(200);
+    assert_eq!((answer.header("content-encoding"), answer.header("vary")), ("gzip", "accept-encoding"));
+    assert_eq!(gzip::unpack(&answer.body, 1 << 20).unwrap(), seen.body);
+    assert_ne!(answer.header("etag"), seen.header("etag"));
+    again.send(packed().header("if-none-match", answer.header("etag"))).await.expect(304);
 }
 
 fn hex(bytes: &[u8]) -> String {
