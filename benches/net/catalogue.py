@@ -23,6 +23,9 @@ SEED = 20261124
 SHAPE = Shape(10_000_000, 300, 1)
 POLL_SECS = 4
 VAIN_POLLS, NEWS_TURNS, NEWS_REPOS = 10, 10, 2
+OPENINGS = 5
+#: What is under way after a question has been answered must not count for the next.
+SETTLE_SECS = 0.5
 
 #: Publications a day that all nodes together are assumed to make, and nodes that one follows.
 DAY_ENTRIES, NODES, CATALOGUE_ENTRIES = 20_000, 193, 2_035_000
@@ -93,9 +96,11 @@ class Measured:
     full_bytes: int
     full_up_bytes: int
     full_secs: float
-    #: Bytes both ways for a question whose answer is that nothing is new, at IP level.
+    #: Bytes both ways for opening and closing a connection, at IP level: whoever asks every hour does so each time.
+    opening_bytes: float
+    #: Bytes both ways for a question whose answer is that nothing is new, over a connection that is open.
     poll_bytes: float
-    #: Bytes both ways for a question whose answer is a few new entries.
+    #: Bytes both ways for a question whose answer is a few new entries, over a connection that is open.
     news_bytes: float
     news_entries: int
     lags_secs: list[float]
@@ -119,6 +124,15 @@ def published(node: Node) -> int:
         return catalog.execute("SELECT count(*) FROM log_entry").fetchone()[0]
 
 
+def opening(line: Line, prefix: list[str], address: str) -> float:
+    """Bytes both ways, at IP level, for a connection on which nothing is asked."""
+    line.reset()
+    code = f"import socket, time\nfor _ in range({OPENINGS}):\n    socket.create_connection(({address!r}, {PORT})).close()\n    time.sleep(1)\n"
+    subprocess.run([*prefix, sys.executable, "-c", code], check=True)
+    carried = line.counters()
+    return (carried.down_bytes + carried.up_bytes) / OPENINGS
+
+
 def measure(folder: Path, number: int, entries: int) -> Measured:
     """Fills a log, lets a node on the poor side read it, then asks in vain, then publishes little by little."""
     folder.mkdir(parents=True)
@@ -131,6 +145,7 @@ def measure(folder: Path, number: int, entries: int) -> Measured:
     filled.stop()
     with Line(number, SHAPE, SEED) as line:
         origin = NetNode(folder / "origin", line, "a", public_url=f"http://{line.address('a')}:{PORT}").start()
+        opening_bytes = opening(line, line.prefix("b"), line.address("a"))
         here = NetNode(folder / "here", line, "b", **{"federation.poll_secs": str(POLL_SECS)}).start()
         try:
             wanted = published(origin)
@@ -138,7 +153,10 @@ def measure(folder: Path, number: int, entries: int) -> Measured:
             here.run("peer", "add", origin.endpoint, "--yes", "--allow-private", "--name", "origin")
             secs = wait_for("the whole catalogue", lambda: size(here) >= wanted, 600)
             full = line.counters()
-            polls, both = 0, 0
+            # The first conversation goes on after the catalogue: with what the other node has seen and holds.
+            polls, last = 0, polled(here)
+            wait_for("a question", lambda: polled(here) != last, 20 * POLL_SECS)
+            time.sleep(SETTLE_SECS)
             line.reset()
             last = polled(here)
             while polls < VAIN_POLLS:
@@ -147,6 +165,10 @@ def measure(folder: Path, number: int, entries: int) -> Measured:
             both = line.counters()
             lags, news = [], []
             for turn in range(NEWS_TURNS):
+                # Right after a question: the next one finds all of it, and comes as late as it may.
+                last = polled(here)
+                wait_for("a question", lambda: polled(here) != last, 20 * POLL_SECS)
+                time.sleep(SETTLE_SECS)
                 line.reset()
                 words = [sys.executable, __file__, str(PORT), token, str(NEWS_REPOS), f"news{turn:02}"]
                 subprocess.run([*origin.prefix, *words], check=True)
@@ -155,7 +177,7 @@ def measure(folder: Path, number: int, entries: int) -> Measured:
                 lags.append(time.monotonic() - since)
                 news.append(line.counters())
             return Measured(
-                wanted, full.down_bytes, full.up_bytes, secs, (both.down_bytes + both.up_bytes) / polls,
+                wanted, full.down_bytes, full.up_bytes, secs, opening_bytes, (both.down_bytes + both.up_bytes) / polls,
                 sum(one.down_bytes + one.up_bytes for one in news) / NEWS_TURNS, 2 * NEWS_REPOS, lags, POLL_SECS,
             )
         finally:
@@ -167,15 +189,18 @@ def entries_of(found: Measured) -> list[tuple[str, str, str]]:
     """The rows: what, target, measured."""
     each = found.full_bytes / found.entries
     rounds = NODES * 24
-    day = rounds * found.news_bytes
+    vain, news = found.opening_bytes + found.poll_bytes, found.opening_bytes + found.news_bytes
+    day = rounds * news
     lag = max(found.lags_secs) / found.poll_secs
     return [
         (f"catalogue, all of it: {CATALOGUE_ENTRIES / 1e6:.3f} M entries, from {found.entries:,} over 10 Mbit/s, 300 ms, 1 % loss", "<= 260 MB",
          f"**{each * CATALOGUE_ENTRIES / 1e6:.0f} MB** = {each:.0f} bytes an entry at IP level, {found.full_up_bytes / found.full_bytes:.1%} of it up as well; "
          f"{found.entries / found.full_secs:,.0f} entries a second, checked and stored"),
         (f"catalogue, a day: {NODES} nodes asked every hour, {found.news_entries} new entries each time", "<= 10 MB",
-         f"**{day / 1e6:.1f} MB** both ways for {rounds * found.news_entries:,} entries; {found.news_bytes:,.0f} bytes an answer with news"),
-        ("catalogue, a question in vain", "about 1 KB", f"**{found.poll_bytes:,.0f} bytes** both ways"),
+         f"**{day / 1e6:.1f} MB** both ways for {rounds * found.news_entries:,} entries; {news:,.0f} bytes a question "
+         f"with its answer, {found.opening_bytes:,.0f} of them for opening and closing the connection"),
+        ("catalogue, a question in vain", "about 1 KB",
+         f"**{vain:,.0f} bytes** both ways; {found.poll_bytes:,.0f} where the connection is open"),
         (f"catalogue, from publication to being known, {len(found.lags_secs)} times", "<= 2 periods of asking",
          f"**{lag:.1f} periods** at worst, median {statistics.median(found.lags_secs) / found.poll_secs:.1f}; the period was {found.poll_secs} s"),
     ]

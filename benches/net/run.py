@@ -92,7 +92,8 @@ def main() -> None:
         free_space_or_say(folder, 4 << 30)
         template = Template(folder / "template")
         files = {row.file: row.file_bytes for row in rows} | (priority.FILES if has_priority else {})
-        template.fill(files, SMALL, Karez in kinds and any("c" in row.origins.split() for row in rows))
+        if files:
+            template.fill(files, SMALL, Karez in kinds and any("c" in row.origins.split() for row in rows))
 
         def job(row: transfers.Scenario, kind: type, number: int) -> tuple[str, str, Callable[[], str]]:
             return row.name, kind.name, lambda: transfers.run(row, kind, template, folder / f"run-{number}", number).cell()
