@@ -7,7 +7,8 @@ import http.client
 import socket
 import threading
 import time
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 BLOCK_BYTES = 64 << 10
@@ -26,6 +27,15 @@ class Seen:
     body_bytes: int = 0
 
 
+@dataclass
+class Answer:
+    """What the proxy says itself instead of passing a request on."""
+
+    status: int
+    body: bytes = b""
+    headers: dict[str, str] = field(default_factory=dict)
+
+
 class HttpProxy:
     """Listens on a free port of its own and forwards to another port of this machine."""
 
@@ -35,6 +45,8 @@ class HttpProxy:
         self.stripped: tuple[str, ...] = ()
         #: Paths that begin so are answered as a server does that never heard of them.
         self.unknown: tuple[str, ...] = ()
+        #: Is asked before a request passes, with its method, path and headers; none: it passes.
+        self.gate: Callable[[str, str, http.client.HTTPMessage], Answer | None] = lambda *_: None
         #: One bit of every so many body bytes is flipped in answers to paths that contain the text.
         self.flip: tuple[str, int] | None = None
         #: Body bytes a second, all answers together; none for as fast as it goes.
@@ -177,11 +189,9 @@ class _Handler(BaseHTTPRequestHandler):
         with proxy._lock:
             proxy.seen.append(seen)
         body = self._body()
-        if self.path.startswith(proxy.unknown):
-            seen.status = 404
-            self.send_response_only(404)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
+        own = Answer(404) if self.path.startswith(proxy.unknown) else proxy.gate(self.command, self.path, self.headers)
+        if own:
+            self._say(seen, own)
             return
         node = http.client.HTTPConnection("127.0.0.1", proxy.target_port, timeout=120)
         try:
@@ -198,6 +208,15 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
         finally:
             node.close()
+
+    def _say(self, seen: Seen, answer: Answer) -> None:
+        seen.status = answer.status
+        self.send_response_only(answer.status)
+        for name, value in {**answer.headers, "Content-Length": str(len(answer.body))}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(answer.body)
 
     def _answer(self, proxy: HttpProxy, seen: Seen, answer: http.client.HTTPResponse) -> None:
         seen.status = answer.status

@@ -7,12 +7,12 @@ import urllib.request
 from pathlib import Path
 
 
-def get(url: str, token: str | None = None, **headers: str) -> tuple[int, dict, bytes]:
-    """Status, headers and body of an answer, whatever it is."""
+def get(url: str, token: str | None = None, method: str | None = None, data: bytes | None = None, **headers: str) -> tuple[int, dict, bytes]:
+    """Status, headers and body of an answer, whatever it is. With data it is a POST."""
     if token:
         headers["Authorization"] = f"Bearer {token}"
     try:
-        with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=120) as answer:
+        with urllib.request.urlopen(urllib.request.Request(url, data, headers, method=method), timeout=120) as answer:
             return answer.status, dict(answer.headers), answer.read()
     except urllib.error.HTTPError as error:
         return error.code, dict(error.headers), error.read()

@@ -56,9 +56,15 @@ impl Guest {
         readable.get(&repo).is_some_and(|until| *until > now)
     }
 
-    /// Tells whether the upstream ever answered about the mirror.
-    pub fn had(&self, repo: RepoId) -> bool {
-        self.readable.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&repo)
+    /// Notes that the upstream does not open a mirror to the guest, or not any more.
+    pub fn refuse(&self, repo: RepoId) {
+        self.readable.lock().unwrap_or_else(PoisonError::into_inner).remove(&repo);
+    }
+
+    /// Returns until when the guest may read a mirror, also when that is over; `None` when the upstream never
+    /// opened it, or took it back.
+    pub fn readable_until(&self, repo: RepoId) -> Option<Timestamp> {
+        self.readable.lock().unwrap_or_else(PoisonError::into_inner).get(&repo).copied()
     }
 }
 

@@ -111,7 +111,9 @@ pub enum HubError {
     OriginSilent(String),
     /// The repository is gated where it comes from, and the caller has no right there.
     #[error(
-        "Access to {address} is restricted and you are not in the authorized list. Ask for access where it comes from, at {origin}; then tell this node your token there"
+        "Access to {address} is restricted and you are not in the authorized list. Ask for access where it comes from, \
+         at {origin}. Then let the operator of this node keep a token that you have there (karez upstream login {origin} \
+         YOUR-NAME), and sign in here with your own token"
     )]
     Gated {
         /// What was asked for.

@@ -216,6 +216,7 @@ impl Hub {
         let asked: Vec<Sha256> = objects.iter().map(|object| object.sha256).collect();
         let known = self.catalog.files_in_zones(&asked, &pushing.zones()).await?;
         let Pushing { repo, bringer } = pushing;
+        let token_secs = self.limits.xet_token_secs;
         let mut plan = Vec::with_capacity(objects.len());
         for object in objects {
             let action = if known.contains(&object.sha256) {
@@ -227,7 +228,9 @@ impl Hub {
                 ))
             } else {
                 match transfer {
-                    LfsTransfer::Xet => LfsAction::Xet(self.xet_token_issue(repo.id, *bringer, actor, XetScope::Write)),
+                    LfsTransfer::Xet => {
+                        LfsAction::Xet(self.xet_token_issue(repo.id, *bringer, actor, XetScope::Write, token_secs))
+                    }
                     LfsTransfer::Basic => LfsAction::Send(self.ticket(pushing, object).seal(self)),
                     LfsTransfer::Multipart => self.lfs_upload_begin(actor, pushing, object).await?,
                 }

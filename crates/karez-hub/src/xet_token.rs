@@ -7,7 +7,7 @@
 use karez_types::{AccountId, RepoAddress, RepoId, Timestamp, Zone};
 
 use crate::push_access::{PushPlace, Pushing};
-use crate::{Actor, Hub, HubError, HubResult, Purpose, Right};
+use crate::{Actor, GRANT_SECS, Hub, HubError, HubResult, Purpose, Right};
 
 /// What a Xet token is good for, weakest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -97,7 +97,12 @@ impl Hub {
     /// As [`Hub::repo_open`].
     pub async fn xet_read_token(&self, actor: &Actor, address: &RepoAddress) -> HubResult<XetToken> {
         let repo = self.repo_open(actor, address, Right::Read).await?;
-        Ok(self.xet_token_issue(repo.id, repo.owner.id, actor, XetScope::Read))
+        let mut token_secs = self.limits.xet_token_secs;
+        if repo.mirror.is_some_and(|mirror| mirror.is_restricted) {
+            // What the origin said about the caller counts no longer than this.
+            token_secs = token_secs.min(GRANT_SECS.unsigned_abs());
+        }
+        Ok(self.xet_token_issue(repo.id, repo.owner.id, actor, XetScope::Read, token_secs))
     }
 
     /// Makes a Xet token for a repository that the caller may push to.
@@ -111,11 +116,18 @@ impl Hub {
         place: PushPlace<'_>,
     ) -> HubResult<XetToken> {
         let Pushing { repo, bringer } = self.push_open(actor, address, place).await?;
-        Ok(self.xet_token_issue(repo.id, bringer, actor, XetScope::Write))
+        Ok(self.xet_token_issue(repo.id, bringer, actor, XetScope::Write, self.limits.xet_token_secs))
     }
 
-    pub(crate) fn xet_token_issue(&self, repo: RepoId, owner: AccountId, actor: &Actor, scope: XetScope) -> XetToken {
-        let lifetime_secs = i64::try_from(self.limits.xet_token_secs).unwrap_or(i64::MAX);
+    pub(crate) fn xet_token_issue(
+        &self,
+        repo: RepoId,
+        owner: AccountId,
+        actor: &Actor,
+        scope: XetScope,
+        token_secs: u64,
+    ) -> XetToken {
+        let lifetime_secs = i64::try_from(token_secs).unwrap_or(i64::MAX);
         // Whole seconds: what the client is told is exactly what the token says.
         let expires = Timestamp(self.clock.now().unix_secs().saturating_mul(1000)).plus_secs(lifetime_secs);
         let user = actor.user().map(|user| user.account.id);

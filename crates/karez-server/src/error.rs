@@ -96,7 +96,10 @@ impl IntoResponse for ApiError {
             HubError::OriginSilent(_) => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
             }
-            HubError::TokenInvalid | HubError::SignInNeeded(_) | HubError::RepoMissing { anonymous: true, .. } => {
+            HubError::TokenInvalid
+            | HubError::SignInNeeded(_)
+            | HubError::RepoMissing { anonymous: true, .. }
+            | HubError::Gated { anonymous: true, .. } => {
                 // git and curl ask for a password only when they see this.
                 headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"karez\""));
             }

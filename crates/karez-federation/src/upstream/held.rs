@@ -15,20 +15,16 @@ use super::{Held, NEWS_WAIT, Purpose, Upstreams, Warning};
 use crate::policy::upstream::Verdict;
 
 impl Upstreams {
-    /// Tells whether a mirror is to be treated as one that is not here: what only others may read, and nobody
-    /// else may know of, answers as what does not exist, also while its origin does not answer. That the origin
-    /// has opened it to everybody is found out in the same way.
-    pub(super) async fn is_hidden(self: &Arc<Self>, caller: &Actor, held: &Held<'_>) -> HubResult<bool> {
+    /// Tells whether a mirror is to be treated as one that is not here, because only others may read it. Then the
+    /// origin is asked as for any other: what is private answers as what does not exist, also while the origin
+    /// does not answer, and that the origin has opened it to everybody is found out.
+    pub(super) async fn is_shut(self: &Arc<Self>, caller: &Actor, held: &Held<'_>) -> HubResult<bool> {
         let Held { remotes, repo, mirror, .. } = held;
-        let Some(remote) = remotes.get(mirror.remote) else { return Ok(false) };
-        // That it is gated everybody may know.
-        if !mirror.is_restricted || repo.gated != "false" {
-            return Ok(false);
-        }
+        let Some(remote) = remotes.get(mirror.remote).filter(|_| mirror.is_restricted) else { return Ok(false) };
         Ok(!self.right_ensure(caller, remote, repo, mirror, &held.via, held.deadline).await?)
     }
 
-    /// As [`Upstreams::repo_wanted`], for a repository that is held and not hidden from the caller.
+    /// As [`Upstreams::repo_wanted`], for a repository that is held and not shut to the caller.
     pub(super) async fn held_wanted(
         self: &Arc<Self>,
         caller: &Actor,
@@ -42,12 +38,6 @@ impl Upstreams {
         let mut credential = remote.token.clone();
         let mut right = None;
         if mirror.is_restricted {
-            // Of what is not gated this was asked just now.
-            if repo.gated != "false"
-                && !self.right_ensure(caller, remote, repo, mirror, &held.via, held.deadline).await?
-            {
-                return Err(PullFailure::Gated.for_caller(remote.name(), caller, &repo.address(), revision));
-            }
             credential = self.own_credential(caller, remote).await.map_err(|failure| self.failed(held, failure))?;
             right = credential.as_ref().map(Credential::hash);
             if credential.is_none() {
@@ -82,7 +72,7 @@ impl Upstreams {
                 if !self.refs_are_new(remote, repo) {
                     let pulled =
                         self.pull(remote, ask(Want::Refs), credential.clone(), &held.via, held.news_by()).await;
-                    return Ok(self.news(held, remote, pulled));
+                    return self.news(caller, held, remote, pulled).await;
                 }
                 return Ok(None);
             }
@@ -93,7 +83,8 @@ impl Upstreams {
             let pulled =
                 self.pull(remote, ask(Want::Revision(revision.clone())), credential, &held.via, held.deadline).await;
             return match pulled {
-                Ok(()) | Err(PullFailure::RevisionMissing | PullFailure::Missing | PullFailure::Gated) => Ok(None),
+                Ok(()) | Err(PullFailure::RevisionMissing | PullFailure::Missing) => Ok(None),
+                Err(PullFailure::Gated) => self.news(caller, held, remote, pulled).await,
                 Err(PullFailure::Silent(why)) => Err(HubError::OriginSilent(format!(
                     "revision {revision} of {} is not held here, and {} {why}; try again",
                     repo.address(),
@@ -108,7 +99,7 @@ impl Upstreams {
             return Ok(None);
         }
         let pulled = self.pull(remote, ask(Want::News), credential, &held.via, held.news_by()).await;
-        Ok(self.news(held, remote, pulled))
+        self.news(caller, held, remote, pulled).await
     }
 
     fn failed(&self, held: &Held<'_>, failure: PullFailure) -> HubError {
@@ -133,9 +124,26 @@ impl Upstreams {
     }
 
     /// Says what readers should know when there are no news.
-    fn news(&self, held: &Held<'_>, remote: &KnownRemote, pulled: Result<(), PullFailure>) -> Option<Warning> {
+    ///
+    /// # Errors
+    /// [`HubError::Gated`] when the news are that the origin has closed it to the caller.
+    async fn news(
+        self: &Arc<Self>,
+        caller: &Actor,
+        held: &Held<'_>,
+        remote: &KnownRemote,
+        pulled: Result<(), PullFailure>,
+    ) -> HubResult<Option<Warning>> {
         let (repo, mirror) = (held.repo, held.mirror);
-        match pulled {
+        if matches!(pulled, Err(PullFailure::Gated))
+            && let Some((repo, mirror)) = self.hub.mirror_find(&repo.address()).await?
+        {
+            let now = Held { repo: &repo, mirror: &mirror, via: held.via.clone(), ..*held };
+            if self.is_shut(caller, &now).await? {
+                return now.gated(caller).map_or(Ok(None), Err);
+            }
+        }
+        Ok(match pulled {
             Ok(()) => None,
             Err(PullFailure::Missing | PullFailure::Gated | PullFailure::RevisionMissing) => {
                 Some(format!("{} is no longer public at {}; this is what was held", repo.address(), remote.name()))
@@ -146,7 +154,7 @@ impl Upstreams {
                 remote.name(),
                 mirror.checked
             )),
-        }
+        })
     }
 
     /// Notes that the origin does not show a held repository any more. What happens then is the operator's to say.
@@ -159,6 +167,13 @@ impl Upstreams {
 }
 
 impl Held<'_> {
+    /// Returns what somebody is told to whom it is shut: nothing, unless everybody may know that it is gated.
+    pub(super) fn gated(&self, caller: &Actor) -> Option<HubError> {
+        let remote = self.remotes.get(self.mirror.remote)?;
+        let gated = || PullFailure::Gated.for_caller(remote.name(), caller, &self.repo.address(), None);
+        (self.repo.gated != "false").then(gated)
+    }
+
     /// Returns until when news are waited for.
     fn news_by(&self) -> Instant {
         (Instant::now() + NEWS_WAIT).min(self.deadline)

@@ -67,8 +67,8 @@ pub enum Purpose {
 const ANSWER_WAIT: Duration = Duration::from_secs(8);
 /// How long somebody waits for news of what is here.
 const NEWS_WAIT: Duration = Duration::from_secs(2);
-/// Seconds for which "it is not there" is believed.
-const ABSENT_SECS: i64 = 60;
+/// Seconds for which "it is not there" is believed, if the operator did not say that less is.
+const ABSENT_SECS: u64 = 60;
 /// Answers "it is not there" that are remembered.
 const ABSENT_MAX: usize = 10_000;
 
@@ -184,11 +184,14 @@ impl Upstreams {
             return Ok(None);
         }
         let deadline = Instant::now() + self.answer_wait;
+        // Of what is held here and not for the caller, what the caller may know of it.
+        let mut shut = None;
         if let Some((repo, mirror)) = self.hub.mirror_find(address).await? {
             let held = Held { remotes: &remotes, repo: &repo, mirror: &mirror, via: via.clone(), deadline };
-            if !self.is_hidden(asking.caller, &held).await? {
+            if !self.is_shut(asking.caller, &held).await? {
                 return self.held_wanted(asking.caller, &held, revision, purpose).await;
             }
+            shut = held.gated(asking.caller);
         }
         let want = match (purpose, revision) {
             (Purpose::Metadata, Some(revision)) => Want::Revision(revision.clone()),
@@ -206,13 +209,15 @@ impl Upstreams {
             };
             match self.pull_for(asking.caller, &candidate.remote, ask, &via, deadline).await {
                 Ok(()) => return Ok(None),
-                Err(PullFailure::Missing) => {}
+                Err(PullFailure::Missing) => shut = None,
+                // Everybody may know that it is gated, also while nobody can be asked.
+                Err(PullFailure::Silent(_)) if shut.is_some() => break,
                 Err(failure) => {
                     return Err(failure.for_caller(candidate.remote.name(), asking.caller, address, revision));
                 }
             }
         }
-        Ok(None)
+        shut.map_or(Ok(None), Err)
     }
 
     /// Returns where a repository that is not here may be, likeliest first.
@@ -312,7 +317,8 @@ impl Upstreams {
                 if let Err(failure) = &pulled {
                     tracing::info!(remote = remote.name(), repo = %ask.address, error = %failure, "not pulled");
                     if failure.is_settled() {
-                        let until = upstreams.hub.clock().now().plus_secs(ABSENT_SECS);
+                        let secs = remote.settings.policy.revalidate_secs.min(ABSENT_SECS);
+                        let until = upstreams.hub.clock().now().plus_secs(secs.cast_signed());
                         upstreams.absent.insert(ask, (until, failure.clone()));
                     }
                 }

@@ -2,13 +2,14 @@
 //!
 //! Public repositories are read with the node's own token or none. What that does not open is tried with
 //! the asking person's own token, and what that opens is for that person alone: the mirror is restricted,
-//! and the origin is asked again, with that token, whenever its word about the person has grown old.
+//! and the origin is asked again, with that token, whenever its word about the person has grown old: after
+//! [`GRANT_SECS`], or sooner where the operator lets the upstream's words count for less.
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use karez_catalog::{Mirror, Repo};
+use karez_catalog::{Mirror, MirrorGrant, Repo};
 use karez_hub::{Actor, GRANT_SECS, Guest, HubError, HubResult, token_hash};
 use karez_types::{RepoId, Timestamp};
 use quick_cache::sync::Cache;
@@ -53,7 +54,7 @@ impl fmt::Debug for Credential {
 const INTRODUCTION_WAIT: Duration = Duration::from_secs(4);
 /// Tokens of guests that are remembered.
 const GUESTS_MAX: usize = 10_000;
-/// Seconds for which a token that an upstream does not know is not tried again.
+/// Seconds for which a token that an upstream does not know, or does not let in, is not tried again.
 const STRANGER_SECS: i64 = 60;
 /// Mirrors whose last right is remembered.
 const OPENED_MAX: usize = 10_000;
@@ -135,7 +136,8 @@ impl Upstreams {
                 let set = self.hub.catalog().mirror_grant_set(repo.id, user.account.id, is_allowed, now);
                 set.await.map_err(HubError::from)?;
             }
-            Actor::Guest(guest) => guest.grant(repo.id, if is_allowed { until } else { now }),
+            Actor::Guest(guest) if is_allowed => guest.grant(repo.id, until),
+            Actor::Guest(guest) => guest.refuse(repo.id),
             Actor::Anonymous | Actor::Operator => {}
         }
         Ok(())
@@ -159,10 +161,14 @@ impl Upstreams {
         let (is_known, was_allowed) = match caller {
             Actor::Operator => return Ok(true),
             Actor::Anonymous => return Ok(false),
-            Actor::Guest(guest) => (guest.may_read(repo.id, now), guest.had(repo.id)),
+            Actor::Guest(guest) => {
+                let until = guest.readable_until(repo.id);
+                let is_new = |until: Timestamp| until.plus_secs(grant_secs(remote) - GRANT_SECS) > now;
+                (until.is_some_and(is_new), until.is_some())
+            }
             Actor::User(user) if user.account.is_admin => return Ok(true),
             Actor::User(user) => match self.hub.catalog().mirror_grant_get(repo.id, user.account.id).await? {
-                Some(grant) if grant.checked <= now && grant.checked.plus_secs(GRANT_SECS) > now => {
+                Some(grant) if grant.checked <= now && grant.checked.plus_secs(word_secs(remote, &grant)) > now => {
                     return Ok(grant.is_allowed);
                 }
                 grant => (false, grant.is_some_and(|grant| grant.is_allowed)),
@@ -232,6 +238,17 @@ impl Upstreams {
         self.rights.guests.insert(credential.hash(), (now.plus_secs(secs), guest.clone()));
         Ok(guest.map(Actor::Guest))
     }
+}
+
+/// Returns how long a remote's word about a person counts, in seconds: who was refused has perhaps been
+/// granted access since, and tries again.
+fn word_secs(remote: &KnownRemote, grant: &MirrorGrant) -> i64 {
+    if grant.is_allowed { grant_secs(remote) } else { grant_secs(remote).min(STRANGER_SECS) }
+}
+
+/// Returns how long a remote's yes counts, in seconds.
+fn grant_secs(remote: &KnownRemote) -> i64 {
+    i64::try_from(remote.settings.policy.revalidate_secs).unwrap_or(i64::MAX).min(GRANT_SECS)
 }
 
 /// Returns the upstream at which strange tokens are tried: the first that takes them. Only one, since each

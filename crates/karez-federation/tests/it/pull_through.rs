@@ -328,6 +328,12 @@ async fn a_strange_token_may_be_known_upstream() {
     stranger.get(file).await.expect(401);
     guest.get(file).await.expect(200);
     assert_eq!(pair.asked("whoami-v2"), 3);
+    // Whom the upstream refused learns nothing either while it is away.
+    other.get(file).await.expect(401);
+    pair.node.advance_secs(61);
+    pair.up.link.cut(Cut::Reset);
+    let (hidden, none) = (other.get(file).await, other.get("/hub/none/resolve/main/config.json").await);
+    assert_eq!(words(&hidden.expect(504)).replace("secret", "none"), words(&none.expect(504)));
 }
 
 #[tokio::test]

@@ -151,6 +151,9 @@ async fn a_restricted_mirror_is_for_whom_the_origin_allows() {
     grant("bob", false).await;
     assert_eq!(node.client("alice").get(path).await.expect(200).body.as_ref(), b"secret");
     assert!(listed("alice").await);
+    // What the grant opens for the Xet client ends with it.
+    let token = node.client("alice").get("/api/models/far/secret/xet-read-token/main").await.expect(200).json();
+    assert_eq!(token["exp"], node.hub.clock().now().unix_secs() + karez_hub::GRANT_SECS);
     for person in ["bob", "carol"] {
         let missing = node.client(person).get(path).await.expect(404);
         assert_eq!(missing.header("x-error-code"), "RepoNotFound");
