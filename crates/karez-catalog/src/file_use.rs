@@ -26,6 +26,12 @@ impl Catalog {
         })
     }
 
+    /// Returns how many requests for a file were counted.
+    pub async fn file_use_requests(&self, sha256: &Sha256) -> Result<u64, CatalogError> {
+        let row = self.pool.row("SELECT requests FROM file_use WHERE sha256 = $1", args![sha256]).await?;
+        row.map_or(Ok(0), |row| row.count(TABLE, 0))
+    }
+
     /// Returns a page of the large files that are here for mirrors, by repository and SHA-256.
     pub async fn held_files(
         &self,

@@ -175,6 +175,7 @@ impl TestNode {
         std::fs::create_dir_all(&journals).expect("a test may make a folder");
         let entropy: Arc<dyn Entropy> = Arc::new(SeededEntropy::new(options.seed.wrapping_add(1)));
         let ways = FileWays::new(&hub, &entropy, &journals);
+        let settings = options.federation.clone().unwrap_or_default();
         let federation = options.federation.map(|settings| {
             Arc::new(Federation::new(FederationParts {
                 hub: Arc::clone(&hub),
@@ -188,7 +189,7 @@ impl TestNode {
             // The first word counts, and nobody keeps it alive.
             hub.far_files_set(&Arc::new(Nobody));
         }
-        let upstreams = Upstreams::new(Arc::clone(&hub), &FederationSettings::default(), ways);
+        let upstreams = Upstreams::new(Arc::clone(&hub), &settings, ways);
         if !options.is_alone {
             state = state.with_upstreams(Arc::clone(&upstreams));
         }

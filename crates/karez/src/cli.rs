@@ -320,6 +320,11 @@ pub struct UpstreamAdd {
     /// Never ask it for these. Wins over --allow. May be repeated.
     #[arg(long, value_name = "PATTERN")]
     pub deny: Vec<String>,
+    /// Pass large files of these on to whoever reads them, and do not keep them. May be repeated. All others are kept; only
+    /// where mirrors have a bound (federation.cache_bytes_max) and half of it is used, a file is kept from its second
+    /// request on.
+    #[arg(long, value_name = "PATTERN")]
+    pub pass_through: Vec<String>,
     /// Do not fetch files larger than this, for example '20 GB'.
     #[arg(long, value_name = "SIZE")]
     pub file_max: Option<String>,

@@ -100,6 +100,8 @@ async fn held_files_know_their_use(db: &Db) {
     make_mirror(db, mirror.id).await;
     db.catalog.file_use_add(&two.sha256, 1, 1000, NOW).await.unwrap();
     db.catalog.file_use_add(&two.sha256, 2, 2000, NOW.plus_secs(1)).await.unwrap();
+    assert_eq!(db.catalog.file_use_requests(&two.sha256).await.unwrap(), 3);
+    assert_eq!(db.catalog.file_use_requests(&one.sha256).await.unwrap(), 0);
     let files = db.catalog.held_files(None, 9).await.unwrap();
     let brief: Vec<_> = files
         .iter()

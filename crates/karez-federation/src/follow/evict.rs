@@ -5,8 +5,8 @@
 //! wants it brings it back. Its bytes leave the disk with garbage collection. Until then they are stored, and a file
 //! that is wanted again is taken from there instead of from afar.
 //!
-//! Every file that comes is kept at first: a transfer ends with its file in the mirror, so there is no admission before
-//! that. What admission would always refuse, above all what is larger than all the room, goes before anything else.
+//! What pull-through brings is admitted before it is kept (`upstream::stay`); what following brings is wanted whole. What
+//! admission would always refuse and is here all the same, above all what is larger than all the room, goes first.
 
 use std::collections::{BTreeMap, HashMap};
 

@@ -24,7 +24,7 @@ use super::sink::SinkError;
 use super::sourcing::{Slot, Sourcing};
 use super::verify::{BadBytes, Verifier};
 use super::worker::{Failure, Job, Shared, WorkerEnd};
-use super::{IncidentKind, Layout, Plan, Planner, Source, SourceError, SourceId, TransferState, assemble};
+use super::{IncidentKind, Layout, Plan, Planner, Source, SourceError, SourceId, TransferState, assemble, passing};
 
 /// How often silence, speed and lines are judged.
 pub(super) const TICK_MS: u64 = 100;
@@ -138,6 +138,7 @@ impl Engine {
             if let Some(brief) = self.put_together().await? {
                 return Ok(Fetched::File(brief));
             }
+            self.transfer.inner().readers_now.is_right = false;
             self.transfer.set_state(TransferState::Running).await;
         }
     }
@@ -354,6 +355,9 @@ impl Engine {
                 Order::Probe(id) => self.probe(id),
             }
         }
+        if self.transfer.inner().readers_now.are_gone(self.transfer.services.linger()) {
+            return Err(TransferError::NotKept);
+        }
         self.keep_turns();
         self.plan_again(now_ms);
         self.ask_others(now_ms);
@@ -463,6 +467,14 @@ impl Engine {
             let mut inner = self.transfer.inner();
             inner.meter.done_bytes = self.work.schedule().got().byte_count();
             inner.trouble = None;
+        }
+        match passing::pass_on(&self.transfer).await {
+            Ok(()) => {}
+            Err(TransferError::Retracted) => {
+                self.blame_for_file("its sha256 is another").await?;
+                return Ok(None);
+            }
+            Err(error) => return Err(error),
         }
         self.transfer.set_state(TransferState::Assembling).await;
         loop {

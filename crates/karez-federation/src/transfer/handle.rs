@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use super::content::Content;
 use super::journal::Journal;
+use super::passing::{Readers, Stay};
 use super::progress::Meter;
 use super::registry::Services;
 use super::schedule::Schedule;
@@ -36,6 +37,9 @@ pub enum TransferError {
     /// The range lies outside the file.
     #[error("the range lies outside the file")]
     RangeOutside,
+    /// The file was passed on to those who read it, and is not kept. They have left.
+    #[error("the file was passed on to its readers and is not kept")]
+    NotKept,
     /// The transfer was stopped, with the program or because another process has it.
     #[error("the transfer was stopped")]
     Stopped,
@@ -68,6 +72,7 @@ pub(super) struct Inner {
     /// Counts how often unverified bytes were taken back.
     pub(super) retractions: u64,
     pub(super) readers: u64,
+    pub(super) readers_now: Readers,
 }
 
 /// A file on its way here. Shared by everyone who waits for it.
@@ -91,6 +96,7 @@ impl Transfer {
         wanted: FileWanted,
         planner: Arc<dyn Planner>,
         priority: Priority,
+        stay: Stay,
         services: Arc<Services>,
     ) -> Transfer {
         Transfer {
@@ -108,6 +114,7 @@ impl Transfer {
                 meter: Meter::default(),
                 retractions: 0,
                 readers: 0,
+                readers_now: Readers::new(stay),
             }),
             changes: watch::Sender::new(0),
             outcome: watch::Sender::new(None),

@@ -30,6 +30,9 @@
 //! recorded after the bytes are synced. The journal goes when the hub has the file. Nothing is visible in
 //! the hub before its file row is, and that comes last; what is left of a broken end are unnamed xorbs.
 //!
+//! # What is not kept
+//! See `passing`: such a transfer ends with its readers, and gives nothing to the hub.
+//!
 //! # Two at once
 //! A lease in the transfer's folder makes one process of all that share the folder do the work; on its death
 //! another takes over (see `lease`). In one process, transfers share lines: one that a client waits for makes
@@ -55,6 +58,7 @@ mod lines;
 mod map;
 mod needed;
 mod notice;
+mod passing;
 mod plan;
 mod progress;
 mod registry;
@@ -78,6 +82,7 @@ pub use lines::{LINE_CONNECTIONS_MAX, LineRule, Lines, OpenLines};
 pub use map::{ChunkMap, MapOnDisk};
 pub use needed::bytes_needed;
 pub use notice::{Incident, IncidentKind, Notices, Progress, SourceShare, TransferState};
+pub use passing::Stay;
 pub use plan::{FileWanted, Plan, Planner, Priority, Recipe, XetTerm};
 pub use registry::{Transfers, TransfersParts};
 pub use schedule::{Order, Outcome, Schedule, ScheduleParams, Span, SpanId};

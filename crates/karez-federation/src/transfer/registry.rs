@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use karez_types::{Clock, Entropy, Sha256};
 use tokio::task::JoinHandle;
@@ -11,6 +12,7 @@ use tokio::task::JoinHandle;
 use super::handle::Transfer;
 use super::journal::Boot;
 use super::lines::{LineUses, Lines};
+use super::passing::{LINGER, Stay};
 use super::schedule::ScheduleParams;
 use super::sink::Sink;
 use super::{FileWanted, Notices, Planner, Priority, Progress};
@@ -44,6 +46,14 @@ pub(super) struct Services {
     pub(super) entropy: Arc<dyn Entropy>,
     pub(super) params: ScheduleParams,
     pub(super) boot: Boot,
+    linger_ms: AtomicU64,
+}
+
+impl Services {
+    /// How long a transfer whose file is not kept waits for the next reader.
+    pub(super) fn linger(&self) -> Duration {
+        Duration::from_millis(self.linger_ms.load(Ordering::Relaxed))
+    }
 }
 
 type Running = HashMap<Sha256, (Arc<Transfer>, JoinHandle<()>)>;
@@ -70,13 +80,22 @@ impl Transfers {
             entropy: parts.entropy,
             params: parts.params,
             boot: Boot::current(),
+            linger_ms: AtomicU64::new(0),
         };
-        Transfers {
+        let transfers = Transfers {
             services: Arc::new(services),
             running: Arc::default(),
             next: AtomicU64::new(0),
             ended: Arc::default(),
-        }
+        };
+        transfers.linger_set(LINGER);
+        transfers
+    }
+
+    /// Sets how long a transfer whose file is not kept waits for the next reader: a minute, when nothing is said.
+    pub fn linger_set(&self, linger: Duration) {
+        let linger_ms = u64::try_from(linger.as_millis()).unwrap_or(u64::MAX);
+        self.services.linger_ms.store(linger_ms, Ordering::Relaxed);
     }
 
     fn lock(&self) -> MutexGuard<'_, Running> {
@@ -87,22 +106,39 @@ impl Transfers {
     /// the planner is asked when the first one fails. A caller that joined for another repository attaches
     /// the file to that when it is done. Needs a tokio runtime.
     pub fn start(&self, wanted: FileWanted, planner: Arc<dyn Planner>, priority: Priority) -> Arc<Transfer> {
+        self.start_to(Stay::Kept, wanted, planner, priority)
+    }
+
+    /// As [`Transfers::start`], and says whether the file is kept: it is when anybody who joins wants that.
+    pub fn start_to(
+        &self,
+        stay: Stay,
+        wanted: FileWanted,
+        planner: Arc<dyn Planner>,
+        priority: Priority,
+    ) -> Arc<Transfer> {
         let mut running = self.lock();
-        if let Some((transfer, _)) = running.get(&wanted.sha256) {
+        if let Some((transfer, _)) = running.get(&wanted.sha256)
+            && transfer.inner().readers_now.join(stay)
+        {
             transfer.add_planner(planner);
             transfer.raise(priority);
             return transfer.clone();
         }
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let sha256 = wanted.sha256;
-        let transfer = Arc::new(Transfer::new(number, wanted, planner, priority, self.services.clone()));
+        let transfer = Arc::new(Transfer::new(number, wanted, planner, priority, stay, self.services.clone()));
         let (at_work, registry) = (transfer.clone(), Arc::downgrade(&self.running));
         let ended = Arc::clone(&self.ended);
         let task = tokio::spawn(async move {
             super::run::run(&at_work).await;
             ended.fetch_add(1, Ordering::Relaxed);
             if let Some(registry) = registry.upgrade() {
-                registry.lock().unwrap_or_else(PoisonError::into_inner).remove(&sha256);
+                let mut running = registry.lock().unwrap_or_else(PoisonError::into_inner);
+                // Another may have begun for whom this one was too late.
+                if running.get(&sha256).is_some_and(|(running, _)| Arc::ptr_eq(running, &at_work)) {
+                    running.remove(&sha256);
+                }
             }
         });
         running.insert(sha256, (transfer.clone(), task));

@@ -37,10 +37,13 @@ pub(super) async fn run(transfer: &Arc<Transfer>) {
     let outcome = whole(transfer).await;
     {
         let mut inner = transfer.inner();
-        inner.state = if outcome.is_ok() { TransferState::Done } else { TransferState::Failed };
-        inner.trouble = outcome.as_ref().err().map(ToString::to_string);
+        let error = outcome.as_ref().err().filter(|error| **error != TransferError::NotKept);
+        inner.state = if error.is_none() { TransferState::Done } else { TransferState::Failed };
+        inner.trouble = error.map(ToString::to_string);
     }
-    if let Err(error) = &outcome {
+    if let Err(error) = outcome.as_ref()
+        && *error != TransferError::NotKept
+    {
         tracing::warn!(file.sha256 = %transfer.wanted.sha256, %error, "a transfer failed");
     }
     transfer.services.notices.progress(&transfer.progress()).await;
@@ -135,7 +138,7 @@ async fn whole(transfer: &Arc<Transfer>) -> Result<FileBrief, TransferError> {
             () = lease.lost() => return Err(TransferError::Stopped),
         };
         match outcome {
-            Ok(brief) => {
+            outcome @ (Ok(_) | Err(TransferError::NotKept)) => {
                 let work = transfer.inner().work.clone();
                 let removed = tokio::task::spawn_blocking(move || work.map_or(Ok(()), |work| work.journal.remove()));
                 if let Err(error) = removed.await.map_err(io::Error::other).flatten() {
@@ -144,7 +147,7 @@ async fn whole(transfer: &Arc<Transfer>) -> Result<FileBrief, TransferError> {
                 drop(lease);
                 // Not empty when the line above failed; then it stays for a person to see.
                 let _ = tokio::fs::remove_dir(&folder).await;
-                return Ok(brief);
+                return outcome;
             }
             Err(TransferError::Stopped) => return Err(TransferError::Stopped),
             Err(error) => {
@@ -196,6 +199,9 @@ async fn plan(transfer: &Transfer, planner: &dyn Planner) -> Result<Plan, Transf
             return Err(TransferError::NoSource(trouble));
         }
         transfer.set_trouble(Some(trouble));
+        if transfer.inner().readers_now.are_gone(transfer.services.linger()) {
+            return Err(TransferError::NotKept);
+        }
         sleep(Duration::from_secs(wait_secs)).await;
         wait_secs = (wait_secs * 2).min(PLAN_RETRY_SECS_MAX);
     }

@@ -84,6 +84,7 @@ impl Reader {
         let number = {
             let mut inner = transfer.inner();
             inner.readers += 1;
+            inner.readers_now.come();
             inner.readers
         };
         Reader {
@@ -112,9 +113,9 @@ impl Reader {
             if let Some(Err(error)) = &outcome {
                 return Err(error.clone());
             }
-            let (work, retractions) = {
+            let (work, retractions, is_right) = {
                 let inner = self.transfer.inner();
-                (inner.work.clone(), inner.retractions)
+                (inner.work.clone(), inner.retractions, inner.readers_now.is_right)
             };
             if let Some(work) = work {
                 let source = Given { by: work.content.verified_file().ok_or(retractions) };
@@ -124,7 +125,7 @@ impl Reader {
                 if !self.work.as_ref().is_some_and(|known| Arc::ptr_eq(known, &work)) {
                     (self.cursor, self.wished, self.work) = (None, None, Some(work.clone()));
                 }
-                let is_done = outcome.is_some();
+                let is_done = outcome.is_some() || is_right;
                 match self.now(&work, is_done).await? {
                     Now::Bytes(bytes) => {
                         self.give(&bytes)?;
@@ -269,7 +270,9 @@ impl Reader {
 
 impl Drop for Reader {
     fn drop(&mut self) {
-        if let Some(work) = &self.transfer.inner().work {
+        let mut inner = self.transfer.inner();
+        inner.readers_now.leave();
+        if let Some(work) = &inner.work {
             work.schedule().want_no_more(self.number);
         }
     }

@@ -23,7 +23,7 @@ use crate::FileWays;
 use crate::holders::{Dial, Dialled, Holders, SourcesPlanner};
 use crate::policy::upstream::Verdict;
 use crate::source::{Remote as SourceRemote, RemotePlanner};
-use crate::transfer::{FileWanted, Priority, Transfer, TransferError};
+use crate::transfer::{FileWanted, Priority, Stay, Transfer, TransferError};
 
 /// How long the first bytes are waited for before the answer is an error that clients repeat: below the
 /// 10 seconds that they wait for a byte (huggingface_hub, `HF_HUB_DOWNLOAD_TIMEOUT`).
@@ -69,6 +69,10 @@ impl Upstreams {
             return Ok(stream::empty().boxed());
         }
         let path = file.path.clone();
+        // A sealed address is read by a program that came through no door where requests are counted.
+        if matches!(actor, Actor::Operator) && range.start == 0 {
+            self.file_used(repo, file.sha256, 0);
+        }
         let transfer = self.transfer_of(actor, remote, repo, &mirror, file).await?;
         let silent = |why: &dyn std::fmt::Display| {
             HubError::OriginSilent(format!(
@@ -143,6 +147,7 @@ impl Upstreams {
         let planner = self.planner(actor, remote, repo, &self.ways.folder).await.map_err(failed)?;
         let first = (planner, remote.row.line.clone());
         let planner = SourcesPlanner { first, holders: self.holders(remote, mirror) };
+        let stay = self.stay_of(remote, mirror, &file).await?;
         let wanted = FileWanted {
             repo: repo.clone(),
             remote_repo: mirror.remote_repo.clone(),
@@ -151,8 +156,8 @@ impl Upstreams {
             sha256,
             file_bytes: file.file_bytes,
         };
-        let transfer = self.ways.transfers.start(wanted, Arc::new(planner), Priority::High);
-        if transfer.wanted().repo.id != repo.id {
+        let transfer = self.ways.transfers.start_to(stay, wanted, Arc::new(planner), Priority::High);
+        if transfer.wanted().repo.id != repo.id && stay == Stay::Kept {
             let (hub, repo, joined) = (Arc::clone(&self.hub), repo.clone(), Arc::clone(&transfer));
             tokio::spawn(async move {
                 if joined.done().await.is_ok()

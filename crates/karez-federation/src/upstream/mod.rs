@@ -9,7 +9,8 @@
 //! clients do, and what takes longer goes on for the next who asks.
 //!
 //! Refs, commits, folders and small files come by git's smart HTTP, one commit deep, and get the ids that
-//! they have at the origin ([`metadata`]). Large files come when somebody reads them ([`files`]).
+//! they have at the origin ([`metadata`]). Large files come when somebody reads them ([`files`]), and most are
+//! kept ([`stay`]).
 //!
 //! # Rights
 //! See [`rights`]: what only some may read at the origin is for those same people here.
@@ -25,6 +26,7 @@ mod metadata;
 mod remotes;
 mod rights;
 mod settings;
+mod stay;
 mod uses;
 mod via;
 
@@ -89,6 +91,8 @@ pub struct Upstreams {
     turns: Turns,
     /// How long somebody waits for what is not here.
     answer_wait: Duration,
+    /// Bytes of large files that mirrors may hold together; 0: no bound.
+    cache_bytes_max: u64,
 }
 
 /// Who asks, and through which nodes.
@@ -135,6 +139,7 @@ impl Upstreams {
             node: via::node_name(&hub),
             hub,
             answer_wait,
+            cache_bytes_max: settings.cache_bytes_max,
         })
     }
 

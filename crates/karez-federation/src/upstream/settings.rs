@@ -57,6 +57,15 @@ impl UpstreamSettings {
         Ok(UpstreamSettings { policy, allow_private, pass_tokens })
     }
 
+    /// Names the repositories whose large files are passed on and not kept.
+    ///
+    /// # Errors
+    /// Says what to write instead.
+    pub fn passing(mut self, patterns: &[String]) -> Result<UpstreamSettings, String> {
+        self.policy.pass_through = patterns.iter().map(|text| RepoGlob::parse(text)).collect::<Result<_, _>>()?;
+        Ok(self)
+    }
+
     /// Returns the settings for the catalog.
     pub fn to_json(&self) -> Value {
         serde_json::to_value(self).expect("settings are plain data")
@@ -64,7 +73,6 @@ impl UpstreamSettings {
 
     /// Returns the allow and deny lists as they were typed.
     pub fn patterns(&self) -> (Vec<String>, Vec<String>) {
-        let texts = |globs: &[RepoGlob]| globs.iter().map(|glob| String::from(glob.clone())).collect();
         (texts(&self.policy.allow), texts(&self.policy.deny))
     }
 
@@ -77,6 +85,10 @@ impl UpstreamSettings {
         }];
         if !deny.is_empty() {
             lines.push(format!("It is never asked for repositories that match: {}", deny.join(" ")));
+        }
+        if !self.policy.pass_through.is_empty() {
+            let patterns = texts(&self.policy.pass_through).join(" ");
+            lines.push(format!("Large files of repositories that match are passed on and not kept: {patterns}"));
         }
         if let Some(bytes) = self.policy.file_bytes_max {
             lines.push(format!("Files larger than {} are not fetched.", show_bytes(bytes)));
@@ -96,6 +108,10 @@ impl UpstreamSettings {
         }
         lines
     }
+}
+
+fn texts(globs: &[RepoGlob]) -> Vec<String> {
+    globs.iter().map(|glob| String::from(glob.clone())).collect()
 }
 
 /// Parses a length of time: `90`, `30 s`, `10 min`, `2 h`, `1 day`.

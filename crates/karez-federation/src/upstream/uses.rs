@@ -32,6 +32,12 @@ impl Uses {
         }
     }
 
+    /// Returns how many requests for a file are counted and not written down.
+    pub(super) fn pending(&self, sha256: &Sha256) -> u64 {
+        let counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        counts.get(sha256).map_or(0, |count| count.requests)
+    }
+
     /// Writes down what was counted; what is not written because the catalog fails is counted on.
     pub(crate) async fn flush(&self, hub: &Hub) -> HubResult<()> {
         let counts = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));

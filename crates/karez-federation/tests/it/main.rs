@@ -13,6 +13,7 @@ mod joining;
 mod liar;
 mod liars;
 mod news;
+mod passing;
 mod peers;
 mod poor_lines;
 mod pull;

@@ -21,6 +21,7 @@ pub struct Pair {
 pub struct Wish<'a> {
     pub allow: &'a [&'a str],
     pub deny: &'a [&'a str],
+    pub pass_through: &'a [&'a str],
     pub file_max: Option<&'a str>,
     pub repo_max: Option<&'a str>,
     pub pass_tokens: bool,
@@ -79,6 +80,7 @@ async fn add(node: &TestNode, name: &str, url: &str, wish: Wish<'_>) -> Remote {
         true,
         wish.pass_tokens,
     )
+    .and_then(|settings| settings.passing(&texts(wish.pass_through)))
     .unwrap();
     let new = NewRemote {
         name: name.to_owned(),

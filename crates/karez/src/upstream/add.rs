@@ -54,5 +54,6 @@ fn settings(wish: &UpstreamAdd) -> anyhow::Result<UpstreamSettings> {
         wish.allow_private,
         wish.pass_tokens,
     )
+    .and_then(|settings| settings.passing(&wish.pass_through))
     .map_err(anyhow::Error::msg)
 }
