@@ -3,14 +3,15 @@
 use std::sync::Arc;
 
 use karez_catalog::{FeedRepo, Keep, Mirror, MirrorPatch, NewMirror, Repo};
-use karez_hub::HubError;
+use karez_formats::git::PackError;
+use karez_hub::{HubError, MirrorUpdate};
 use karez_types::RepoAddress;
 use url::Url;
 
 use super::{FollowError, FollowPass, LoadedRule};
 use crate::Federation;
 use crate::peer::{Peer, PeerError};
-use crate::source::{GitLimits, GitRemote, HistoryHere, Remote};
+use crate::source::{GitLimits, GitRemote, GitRemoteError, HistoryHere, Remote};
 
 /// Commits of each branch that come when the whole history was not asked for.
 const DEPTH: u32 = 1;
@@ -94,11 +95,24 @@ impl Federation {
         let git = GitRemote::new(remote, repo.repo.clone(), GitLimits::from(self.hub.limits()));
         let (refs, shallow) = (catalog.ref_list(here.id).await?, catalog.mirror_shallow(here.id).await?);
         let history = HistoryHere { refs: &refs, shallow: &shallow };
-        // All history comes with a whole copy, and goes on coming where it has begun.
-        let depth = (mirror.keep < Keep::Whole || !mirror.is_whole_history && !refs.is_empty()).then_some(DEPTH);
-        let update = git.update(history, depth, VERIFIED_BY_LOG).await;
+        // All history comes with a whole copy, also where one commit was taken before.
+        let depth = (mirror.keep < Keep::Whole).then_some(DEPTH);
+        let mut update = git.update(history, depth, VERIFIED_BY_LOG).await;
+        // A past that is too long for this node's bounds does not hold up what is new.
+        if matches!(update, Err(GitRemoteError::Pack(PackError::TooLarge { .. }))) && !shallow.is_empty() {
+            update = git.update(history, Some(DEPTH), VERIFIED_BY_LOG).await;
+        }
         let update = update.map_err(|error| FollowError::Later(format!("its history did not come: {error}")))?;
-        let Some(update) = update else { return Ok(false) };
+        let update = match update {
+            Some(update) => update,
+            // Nothing was cut off, and all refs are here: that is only not written down yet.
+            None if depth.is_none() && !mirror.is_whole_history && shallow.is_empty() => MirrorUpdate {
+                is_whole_history: true,
+                verified_by: VERIFIED_BY_LOG.to_owned(),
+                ..MirrorUpdate::default()
+            },
+            None => return Ok(false),
+        };
         let bytes: u64 = update.objects.iter().map(|(_, content)| content.len() as u64).sum();
         self.gates.of(&self.hub, &peer.remote.line).count(bytes);
         let head = update.refs.iter().find(|(name, _)| name.as_str() == MAIN).map(|(_, head)| *head);

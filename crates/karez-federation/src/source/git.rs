@@ -29,6 +29,8 @@ const CAPABILITIES_BYTES_MAX: u64 = 256 << 10;
 const REF_BYTES_MAX: u64 = 1 << 10;
 /// Commits that are named as being here: the newest of each ref say all that a server needs to know.
 const HAVES_MAX: usize = 1_000;
+/// What git says for "to the beginning" where history was cut before (git, `INFINITE_DEPTH`).
+const DEPTH_WHOLE: u32 = 0x7FFF_FFFF;
 /// The refs that mirrors follow.
 const PREFIXES: [&str; 3] = ["refs/heads/", "refs/tags/", "refs/pr/"];
 
@@ -210,7 +212,7 @@ impl GitRemote {
     }
 
     /// Fetches what a mirror lacks of branches, tags and pull requests: `depth` commits of each that changed, or
-    /// all history. Returns nothing when there is nothing new.
+    /// all history, also before the commits at which it ends here. Returns nothing when there is nothing new.
     ///
     /// # Errors
     /// [`GitRemoteError`].
@@ -221,7 +223,13 @@ impl GitRemote {
         verified_by: &str,
     ) -> Result<Option<MirrorUpdate>, GitRemoteError> {
         let there = self.ls_refs().await?;
-        let Some((refs, wants)) = changed(&there, here.refs) else { return Ok(None) };
+        let is_deepening = depth.is_none() && !here.shallow.is_empty();
+        let (refs, wants) = match changed(&there, here.refs) {
+            Some((refs, _)) if is_deepening => (refs, targets(&there)),
+            None if is_deepening => (Vec::new(), targets(&there)),
+            Some(changed) => changed,
+            None => return Ok(None),
+        };
         let mut update = MirrorUpdate {
             refs,
             verified_by: verified_by.to_owned(),
@@ -235,11 +243,12 @@ impl GitRemote {
             haves.sort_unstable();
             haves.dedup();
             haves.truncate(HAVES_MAX);
+            let depth = if is_deepening { Some(DEPTH_WHOLE) } else { depth };
             let depth = depth.filter(|_| self.capabilities.get().is_some_and(Capabilities::has_shallow));
-            let shallow = here.shallow.to_vec();
-            let wish = PackWish { wants, haves, shallow, depth, include_tag: false, done: true };
+            let wish = PackWish { wants, haves, shallow: here.shallow.to_vec(), depth, include_tag: false, done: true };
             let Fetched { objects, shallow, unshallow } = self.fetch(&wish).await?;
-            update.is_whole_history = here.shallow.is_empty() && shallow.is_empty();
+            let is_cut = here.shallow.iter().any(|commit| !unshallow.contains(commit));
+            update.is_whole_history = !is_cut && shallow.is_empty();
             (update.objects, update.shallow, update.unshallow) = (objects, shallow, unshallow);
         }
         Ok(Some(update))
@@ -249,15 +258,27 @@ impl GitRemote {
 /// Where refs point now.
 type Moved = Vec<(RefName, Option<GitOid>)>;
 
+/// Returns everything that the refs there which mirrors follow point at.
+fn targets(there: &[AdvertisedRef]) -> Vec<GitOid> {
+    let mut targets: Vec<GitOid> = followed(there).into_iter().map(|(_, oid)| oid).collect();
+    targets.sort_unstable();
+    targets.dedup();
+    targets
+}
+
+/// Returns the refs there that mirrors follow. Names that this node could not keep are left out.
+fn followed(there: &[AdvertisedRef]) -> Vec<(RefName, GitOid)> {
+    let shown = there.iter().filter(|shown| is_followed(&shown.name));
+    shown.filter_map(|shown| Some((shown.name.parse().ok()?, shown.oid))).collect()
+}
+
+fn is_followed(name: &str) -> bool {
+    PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+}
+
 /// Returns what changed between the refs there and here, and what must come for it; nothing when nothing did.
 fn changed(there: &[AdvertisedRef], here: &[(RefName, GitOid)]) -> Option<(Moved, Vec<GitOid>)> {
-    let is_followed = |name: &str| PREFIXES.iter().any(|prefix| name.starts_with(prefix));
-    // Names that this node could not keep are left out.
-    let there: Vec<(RefName, GitOid)> = there
-        .iter()
-        .filter(|shown| is_followed(&shown.name))
-        .filter_map(|shown| Some((shown.name.parse().ok()?, shown.oid)))
-        .collect();
+    let there = followed(there);
     let known: HashSet<&(RefName, GitOid)> = here.iter().collect();
     let names: HashSet<&RefName> = there.iter().map(|(name, _)| name).collect();
     let gone = here.iter().filter(|(name, _)| is_followed(name.as_str()) && !names.contains(name));

@@ -24,6 +24,7 @@ mod sink;
 mod source;
 mod sources;
 mod streams;
+mod whole;
 mod world;
 
 /// A file that nobody names here would never run.
