@@ -40,6 +40,7 @@ fn a_whole_node_is_clean_also_while_it_runs() {
         assert_eq!(code, Some(0), "{said}");
         assert!(said.contains("Checked 1 repositories, 1 refs,"), "{said}");
         assert!(said.contains("1 large files, 1 xorbs"), "{said}");
+        assert!(said.contains("Derived the log anew from its "), "{said}");
         assert!(said.contains("Everything is in order."), "{said}");
     }
     let (_, json) = check(folder.path(), &["--json"]);
@@ -77,4 +78,31 @@ fn missing_and_cut_xorbs_are_found_at_once() {
     // Brought back from a copy, all is well again.
     std::fs::write(&xorb, &bytes).unwrap();
     assert_eq!(check(folder.path(), &["--deep"]).0, Some(0));
+}
+
+#[test]
+fn a_log_that_was_edited_is_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let (node, _) = node_with_files(folder.path());
+    // The chore signs within a second.
+    while !succeed(folder.path(), &["fsck"]).contains("; 0 wait to be signed") {
+        std::thread::yield_now();
+    }
+    drop(node);
+    let edit = |sql: &str| {
+        let database = folder.path().join("karez-data/catalog.sqlite");
+        let change = "import sqlite3, sys\n\
+                      with sqlite3.connect(sys.argv[1]) as base:\n\
+                      \x20   assert base.execute(sys.argv[2]).rowcount == 1";
+        let done = std::process::Command::new("python3").args(["-c", change]).arg(database).arg(sql).status().unwrap();
+        assert!(done.success(), "{sql}");
+    };
+    edit("UPDATE log_tile SET hashes = zeroblob(length(hashes)) WHERE level = 0 AND tile = 0");
+    let (code, said) = check(folder.path(), &[]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("log: tile 0/0 is not that of the entries") && said.contains("1 problems."), "{said}");
+    edit("DELETE FROM log_entry WHERE idx = 0");
+    let (code, json) = check(folder.path(), &["--json"]);
+    assert_eq!(code, Some(1), "{json}");
+    assert!(json.contains("\"clean\": false") && json.contains("log: a row of table `log_entry` is broken"), "{json}");
 }
