@@ -55,7 +55,7 @@ impl Federation {
         let polled = follower.poll(&mut memory.log, &mut memory.trail, &milestones).await?;
         let size = catalog.feed_get(peer.remote.id).await?.map_or(0, |feed| feed.tree.size);
         peer::compared(memory, size);
-        self.gossip(peer, memory).await?;
+        self.gossip(peer, memory, wire).await?;
         memory.is_heard = true;
         self.haves(peer, memory, wire).await?;
         Ok(polled)
@@ -110,7 +110,7 @@ impl Federation {
     }
 
     /// Hears what a peer has seen of third ones, and of this node.
-    async fn gossip(&self, peer: &Peer, memory: &mut Memory) -> Result<(), PeerError> {
+    async fn gossip(&self, peer: &Peer, memory: &mut Memory, wire: &Wire) -> Result<(), PeerError> {
         let (catalog, table, now) = (self.hub.catalog(), self.table(), self.hub.clock().now());
         let peers = table.all().len();
         let tags = memory.log.tags.map(|tags| GossipTags { seen: tags.seen, nodes: tags.nodes, peers });
@@ -118,7 +118,7 @@ impl Federation {
             return Ok(());
         }
         let name = &peer.remote.name;
-        if let Some(notes) = peer::seen_by(peer, &mut memory.gossip).await? {
+        if let Some(notes) = peer::seen_by(wire, &mut memory.gossip).await? {
             for found in peer::compare(catalog, &table, &notes, name, now).await? {
                 let fork = PeerError::Fork(found.what);
                 if let Some(other) = table.by_name(&found.peer) {
@@ -134,7 +134,7 @@ impl Federation {
                 }
             }
         }
-        if let Some(notes) = peer::nodes_seen_by(peer, &mut memory.gossip).await?
+        if let Some(notes) = peer::nodes_seen_by(wire, &mut memory.gossip).await?
             && peer::descriptions_learn(catalog, &table, &notes).await?
         {
             self.refresh().await?;

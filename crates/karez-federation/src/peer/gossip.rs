@@ -56,8 +56,8 @@ struct Seen {
 }
 
 /// Returns the checkpoints that a peer has seen; `None` when they are the same as last time.
-pub async fn seen_by(peer: &Peer, heard: &mut GossipHeard) -> Result<Option<Vec<String>>, PeerError> {
-    let seen: Option<Vec<Seen>> = list(peer, SEEN_PATH, &mut heard.seen_etag).await?;
+pub async fn seen_by(wire: &Wire, heard: &mut GossipHeard) -> Result<Option<Vec<String>>, PeerError> {
+    let seen: Option<Vec<Seen>> = list(wire, SEEN_PATH, &mut heard.seen_etag).await?;
     Ok(seen.map(|seen| seen.into_iter().map(|one| one.note).collect()))
 }
 
@@ -69,16 +69,16 @@ pub async fn seen_of(wire: &Wire, origin: &str) -> Result<Option<String>, PeerEr
 }
 
 /// Returns the descriptions that a peer has seen; `None` when they are the same as last time.
-pub async fn nodes_seen_by(peer: &Peer, heard: &mut GossipHeard) -> Result<Option<Vec<String>>, PeerError> {
-    list(peer, NODES_PATH, &mut heard.nodes_etag).await
+pub async fn nodes_seen_by(wire: &Wire, heard: &mut GossipHeard) -> Result<Option<Vec<String>>, PeerError> {
+    list(wire, NODES_PATH, &mut heard.nodes_etag).await
 }
 
 async fn list<T: DeserializeOwned>(
-    peer: &Peer,
+    wire: &Wire,
     path: &str,
     etag: &mut Option<String>,
 ) -> Result<Option<Vec<T>>, PeerError> {
-    let answer = match peer.wire.get(path, etag.as_deref(), LIST_BYTES_MAX).await {
+    let answer = match wire.get(path, etag.as_deref(), LIST_BYTES_MAX).await {
         // An older or other program that does not gossip.
         Err(WireError::Status { status: 404, .. }) => return Ok(None),
         answer => answer?,

@@ -13,6 +13,8 @@ mod joining;
 mod liar;
 mod liars;
 mod news;
+mod long_log;
+mod moved;
 mod passing;
 mod peers;
 mod poor_lines;
