@@ -97,6 +97,50 @@ async fn two_processes_do_not_fetch_the_same_file() {
     assert!(source.sent() < 4_300_000, "and goes on from where the first was: {}", source.sent());
 }
 
+/// A machine with a clock of its own, which stands still while nobody drives it.
+fn machine() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap()
+}
+
+#[test]
+fn the_work_of_a_machine_that_went_silent_is_taken_over_on_a_shared_folder() {
+    let sample = Sample::new(34, 6_000_000, 30);
+    for plan in [sample.mapped(), sample.plain()] {
+        let world = World::new();
+        let behaviour = Behaviour { bytes_per_sec: 400_000, ..Behaviour::default() };
+        let source = MemorySource::new("origin", &sample.objects, behaviour);
+        let planner = Fixed::new("origin", plan, std::slice::from_ref(&source));
+        let wire_bytes = planner.layout.wire_bytes;
+        let (one, two) = (machine(), machine());
+        let first = one.block_on(async {
+            let transfers = world.transfers();
+            let first = transfers.start(wanted(&sample), planner.clone(), Priority::Normal);
+            until(|| source.sent() > 4_000_000).await;
+            (transfers, first)
+        });
+        // From here on it does nothing any more, and has given nothing back: its lease lies in the folder.
+        let began = source.sent();
+        two.block_on(async {
+            let transfers = world.transfers();
+            let second = transfers.start(wanted(&sample), planner.clone(), Priority::Normal);
+            tokio::time::sleep(Duration::from_secs(25)).await;
+            assert_eq!(source.sent(), began, "a heart that was silent for so short a time may beat again");
+            finish(&second).await.unwrap();
+        });
+        assert!(source.sent() < wire_bytes + 300_000, "{} of {wire_bytes}: what was there came again", source.sent());
+        // The first wakes up, sees whose the work is now, and stops.
+        let (transfers, first) = first;
+        one.block_on(async { finish(&first).await.unwrap_err() });
+        drop(transfers);
+        assert_eq!(
+            std::fs::read_dir(world.folder.path()).unwrap().count(),
+            0,
+            "nothing is left, and nothing comes back"
+        );
+        assert!(world.reports.wrongs().is_empty());
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_busy_hub_is_asked_again() {
     let sample = Sample::new(34, 2_000_000, 30);
