@@ -1,4 +1,4 @@
-//! What a node does by itself while it runs: sign its log, write down counts, throw away abandoned uploads.
+//! What a node does by itself while it runs: sign its log, write down counts, throw away abandoned uploads and what was passed on.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -54,6 +54,9 @@ fn counts_start(hub: Arc<Hub>, upstreams: Arc<Upstreams>) -> JoinHandle<()> {
             counts_write(&hub, &upstreams).await;
             if let Err(error) = hub.uploads_sweep().await {
                 tracing::warn!(%error, "could not throw away abandoned uploads");
+            }
+            if let Err(error) = upstreams.ways().transfers.sweep().await {
+                tracing::warn!(%error, "could not throw away what was passed on before the last start");
             }
         }
     })

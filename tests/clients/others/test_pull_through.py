@@ -227,3 +227,35 @@ def test_upstreams_of_all_kinds(pair, fresh, name, kind):
     ways = [one for _, _, one in UPSTREAMS.values() if any(seen.status < 300 for seen in pair.proxy.requests(one, "GET"))]
     assert ways == [way], [(seen.method, seen.path, seen.status) for seen in pair.proxy.seen]
     assert len(weights) <= pair.proxy.body_bytes() <= 1.01 * len(weights) + MIB // 8
+
+
+def test_what_is_passed_on_is_one_fetch_for_real_clients_and_is_not_kept(fresh, name, tmp_path):
+    pair = Pair(tmp_path / "pair", "--pass-through", "ulla/big-*")
+    try:
+        assert "passed on and not kept: ulla/big-*" in pair.here.run("upstream", "show", "hub")
+        weights = {repo: random_bytes(f"{name}{repo}", 12 * MIB) for repo in ("big-one", "small")}
+        for repo, content in weights.items():
+            pair.publish(repo, {"config.json": b"{}", "weights.bin": content})
+        pair.proxy.forget()
+        # Slow enough that all of them are there before the first is done.
+        pair.proxy.rate = 6 * MIB
+        code = """
+            import hashlib, os
+            folder = snapshot_download('ulla/{}')
+            print(hashlib.sha256(open(os.path.join(folder, 'weights.bin'), 'rb').read()).hexdigest())
+        """
+        clients = [fresh(None, pair.here.endpoint).start(code.format("big-one")) for _ in range(6)]
+        for client in clients:
+            output, _ = client.communicate(timeout=120)
+            assert output.strip() == hashlib.sha256(weights["big-one"]).hexdigest(), output
+        pair.proxy.rate = None
+        travelled = pair.proxy.body_bytes()
+        assert travelled <= 12 * MIB + MIB, f"{travelled / MIB:.1f} MiB for six clients"
+        fresh(None, pair.here.endpoint).run(code.format("small"))
+        # Of the one nothing is stored, the other is here for good.
+        held = {repo: get(f"{pair.here.endpoint}/ulla/{repo}/resolve/main/weights.bin", method="HEAD")[1] for repo in weights}
+        assert "x-xet-hash" not in held["big-one"] and "x-xet-hash" in held["small"], held
+        with pair.gone():
+            assert fresh(None, pair.here.endpoint).run(code.format("small")).strip() == hashlib.sha256(weights["small"]).hexdigest()
+    finally:
+        pair.close()

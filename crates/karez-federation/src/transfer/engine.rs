@@ -355,6 +355,7 @@ impl Engine {
                 Order::Probe(id) => self.probe(id),
             }
         }
+        passing::mark(&self.transfer);
         if self.transfer.inner().readers_now.are_gone(self.transfer.services.linger()) {
             return Err(TransferError::NotKept);
         }

@@ -1,6 +1,7 @@
 //! All transfers of a process: one for each file.
 
 use std::collections::HashMap;
+use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -143,6 +144,14 @@ impl Transfers {
         });
         running.insert(sha256, (transfer.clone(), task));
         transfer
+    }
+
+    /// Removes what a program left that ended while it passed files on. Returns how many files that were.
+    ///
+    /// # Errors
+    /// When the folder cannot be read.
+    pub async fn sweep(&self) -> io::Result<u64> {
+        super::passing::sweep(&self.services, |sha256| self.lock().contains_key(sha256)).await
     }
 
     /// Returns the running transfer of a file.

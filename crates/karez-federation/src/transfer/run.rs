@@ -131,6 +131,7 @@ async fn whole(transfer: &Arc<Transfer>) -> Result<FileBrief, TransferError> {
         }
     };
     transfer.set_trouble(None);
+    super::passing::mark(transfer);
     loop {
         let planner = transfer.inner().planners.front().cloned().ok_or(TransferError::Stopped)?;
         let outcome = tokio::select! {

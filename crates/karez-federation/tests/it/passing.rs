@@ -93,6 +93,36 @@ async fn when_its_readers_leave_what_is_passed_on_ends() {
 }
 
 #[tokio::test]
+async fn what_a_node_left_that_stopped_while_it_passed_a_file_on_is_removed() {
+    let pair = passing().await;
+    pair.large("model.bin", noise(7, 12 << 20)).await;
+    let anyone = pair.node.anonymous();
+    let sha256 = sha256_of(&anyone).await;
+    let ways = pair.node.upstreams.ways();
+    let folder = ways.folder.join(sha256.to_string());
+    pair.up.link.drip(4 << 20);
+    range(&anyone, "bytes=0-99999").await;
+    assert_eq!(ways.transfers.sweep().await.unwrap(), 0, "it is at work");
+    ways.transfers.stop().await;
+    assert!(folder.exists());
+    assert_eq!(ways.transfers.sweep().await.unwrap(), 1);
+    assert!(!folder.exists());
+    // What is to be kept is waited for, however long, also when it was to be passed on at first.
+    range(&anyone, "bytes=0-99999").await;
+    let address = karez_types::RepoAddress::parse(karez_types::RepoKind::Model, "hub/tiny").unwrap();
+    let (repo, _) = pair.node.hub.mirror_find(&address).await.unwrap().unwrap();
+    let pinned = karez_catalog::MirrorPatch { is_pinned: Some(true), ..karez_catalog::MirrorPatch::default() };
+    pair.node.hub.mirror_change(&repo, &pinned).await.unwrap();
+    range(&anyone, "bytes=0-99999").await;
+    while folder.join("passing").exists() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    ways.transfers.stop().await;
+    assert_eq!(ways.transfers.sweep().await.unwrap(), 0);
+    assert!(folder.exists());
+}
+
+#[tokio::test]
 async fn a_pinned_repository_is_kept_although_others_of_its_owner_are_passed_on() {
     let pair = passing().await;
     let data = pair.large("model.bin", noise(3, 3 << 20)).await;

@@ -469,7 +469,7 @@ fn write_renamed(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<File> {
     Ok(file)
 }
 
-fn remove_if_there(path: &Path) -> io::Result<()> {
+pub(super) fn remove_if_there(path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
