@@ -175,7 +175,7 @@ impl Held<'_> {
     }
 
     /// Returns until when news are waited for.
-    fn news_by(&self) -> Instant {
+    pub(super) fn news_by(&self) -> Instant {
         (Instant::now() + NEWS_WAIT).min(self.deadline)
     }
 }

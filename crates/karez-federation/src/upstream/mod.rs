@@ -188,7 +188,7 @@ impl Upstreams {
         if place == OwnerPlace::Own {
             return Ok(None);
         }
-        let deadline = Instant::now() + self.answer_wait;
+        let mut deadline = Instant::now() + self.answer_wait;
         // Of what is held here and not for the caller, what the caller may know of it.
         let mut shut = None;
         if let Some((repo, mirror)) = self.hub.mirror_find(address).await? {
@@ -197,6 +197,10 @@ impl Upstreams {
                 return self.held_wanted(asking.caller, &held, revision, purpose).await;
             }
             shut = held.gated(asking.caller);
+            // The answer is known, unless the origin has opened it since.
+            if shut.is_some() {
+                deadline = held.news_by();
+            }
         }
         let want = match (purpose, revision) {
             (Purpose::Metadata, Some(revision)) => Want::Revision(revision.clone()),
