@@ -107,7 +107,7 @@ impl Planner for SourcesPlanner {
             let holders = self.holders().await;
             let others = holders.iter().map(|holder| plan_of(holder, file));
             let mut answers: FuturesUnordered<_> = others.map(Either::Right).collect();
-            answers.push(Either::Left(async { rest.await }));
+            answers.push(Either::Left(rest));
             let mut refused = None;
             while let Some(answer) = answers.next().await {
                 match answer {

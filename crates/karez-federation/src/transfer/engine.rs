@@ -29,6 +29,9 @@ use super::{IncidentKind, Layout, Plan, Planner, Source, SourceError, SourceId, 
 /// How often silence, speed and lines are judged.
 pub(super) const TICK_MS: u64 = 100;
 
+/// How long a reader is waited for that has not said where it reads.
+const WISH_MS: u64 = 500;
+
 /// How often progress is written down.
 const NOTICE_MS: u64 = 5_000;
 
@@ -86,6 +89,7 @@ pub(super) struct Engine {
     pub(super) suspects: BTreeMap<u64, Suspect>,
     is_syncing: bool,
     is_telling: bool,
+    began_ms: u64,
     synced_ms: u64,
     noticed_ms: u64,
 }
@@ -121,9 +125,11 @@ impl Engine {
             suspects: BTreeMap::new(),
             is_syncing: false,
             is_telling: false,
+            began_ms: transfer.now_ms(),
             synced_ms: transfer.now_ms(),
             noticed_ms: transfer.now_ms(),
         };
+        transfer.services.uses.has_plan(transfer.number);
         engine.take_sources(plan);
         engine
     }
@@ -201,7 +207,15 @@ impl Engine {
             return;
         }
         let now_ms = self.transfer.now_ms();
-        let priority = self.transfer.inner().priority;
+        let rank = self.transfer.rank();
+        {
+            let mut schedule = self.work.schedule();
+            schedule.hurry(rank.awaits_first_bytes);
+            // The reader is about to say where it reads: what is asked for before would be in its way.
+            if rank.awaits_first_bytes && !schedule.is_wanted() && now_ms < self.began_ms + WISH_MS {
+                return;
+            }
+        }
         for number in 0..self.slots.len() {
             let Slot { source, tag, is_present, .. } = &self.slots[number];
             if !is_present {
@@ -209,7 +223,7 @@ impl Engine {
             }
             let (source, tag, id) = (source.clone(), *tag, SourceId(number as u32));
             let services = self.transfer.services.clone();
-            while services.uses.turn(&*services.lines, source.line(), self.transfer.number, priority) == Turn::Go {
+            while services.uses.turn(&*services.lines, source.line(), self.transfer.number, rank) == Turn::Go {
                 let Some(span) = self.work.schedule().next(id, now_ms) else { break };
                 let Some(piece) = self.layout.piece_at(span.range.start).copied() else { break };
                 tracing::trace!(at_ms = now_ms, span = span.id.0, source = source.name(), range = ?span.range, span.is_repeat, "asks");
@@ -224,14 +238,14 @@ impl Engine {
     }
 
     fn count_connections(&self, line: &str, source: &Arc<dyn Source>) {
+        let rank = self.transfer.rank();
         let mut inner = self.transfer.inner();
-        let priority = inner.priority;
         let on_line = self.open.values().filter(|open| open.line == line).count();
         let of_source =
             self.open.values().filter(|open| self.slots[open.source.0 as usize].source.name() == source.name()).count();
         inner.meter.share(source.name()).connections = of_source;
         drop(inner);
-        self.transfer.services.uses.set(line, self.transfer.number, priority, on_line);
+        self.transfer.services.uses.set(line, self.transfer.number, rank, on_line);
     }
 
     /// Sends the verifier to what came.
@@ -389,10 +403,10 @@ impl Engine {
     /// Closes connections on lines that others go first on, or that are closed now.
     fn keep_turns(&mut self) {
         let services = &self.transfer.services;
-        let priority = self.transfer.inner().priority;
+        let rank = self.transfer.rank();
         for slot in self.slots.iter().filter(|slot| slot.is_present) {
             let line = slot.source.line();
-            if let Turn::Yield(why) = services.uses.turn(&*services.lines, line, self.transfer.number, priority) {
+            if let Turn::Yield(why) = services.uses.turn(&*services.lines, line, self.transfer.number, rank) {
                 let own = self.open.values().filter(|open| open.line == line);
                 own.for_each(|open| open.cancel.notify_one());
                 let why = why.unwrap_or_else(|| "waits for a transfer that somebody waits for".to_owned());

@@ -10,7 +10,9 @@ use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
 use super::content::Content;
+use super::first_bytes::FirstBytes;
 use super::journal::Journal;
+use super::lines::Rank;
 use super::passing::{Readers, Stay};
 use super::progress::Meter;
 use super::registry::Services;
@@ -72,6 +74,7 @@ pub(super) struct Inner {
     /// Counts how often unverified bytes were taken back.
     pub(super) retractions: u64,
     pub(super) readers: u64,
+    pub(super) first_bytes: FirstBytes,
     pub(super) readers_now: Readers,
 }
 
@@ -114,6 +117,7 @@ impl Transfer {
                 meter: Meter::default(),
                 retractions: 0,
                 readers: 0,
+                first_bytes: FirstBytes::default(),
                 readers_now: Readers::new(stay),
             }),
             changes: watch::Sender::new(0),
@@ -124,6 +128,12 @@ impl Transfer {
 
     pub(super) fn inner(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns who goes before this transfer, and before whom it goes.
+    pub(super) fn rank(&self) -> Rank {
+        let inner = self.inner();
+        Rank { priority: inner.priority, awaits_first_bytes: inner.first_bytes.are_awaited() }
     }
 
     /// Milliseconds since the transfer began: the clock of its schedule.

@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::Priority;
 
 /// Whether and how a line may be used now.
@@ -42,12 +44,44 @@ impl Lines for OpenLines {
     }
 }
 
+/// How often transfers that others wait for close their connections for one whose reader has nothing yet: so many
+/// times in a row, and then once in so long. What is under way is lost each time, at most what the line carries in
+/// a second; between, they only open no more.
+const CLEARANCES: u32 = 4;
+const CLEARANCE_EVERY: Duration = Duration::from_secs(30);
+
+/// Longest time in which a transfer counts as planned: asking how a file is put together.
+const PLANNED_MAX: Duration = Duration::from_secs(10);
+
+/// Who goes first on a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Rank {
+    pub(super) priority: Priority,
+    /// Whether a reader has nothing yet.
+    pub(super) awaits_first_bytes: bool,
+}
+
 /// Who uses which line at the moment.
 #[derive(Debug, Default)]
-pub(super) struct LineUses(Mutex<HashMap<String, Users>>);
+pub(super) struct LineUses(Mutex<Uses>);
 
-/// Transfers on one line, by their number, with the connections they have.
-type Users = HashMap<u64, (Priority, usize)>;
+#[derive(Debug, Default)]
+struct Uses {
+    lines: HashMap<String, Line>,
+    /// Transfers with a reader that are not planned yet, so that nobody knows their lines: since when.
+    planned: HashMap<u64, (Priority, Instant)>,
+}
+
+#[derive(Debug, Default)]
+struct Line {
+    /// Transfers by their number, with the connections they have.
+    users: HashMap<u64, (Rank, usize)>,
+    /// For whom others have closed their connections last.
+    cleared_for: Option<u64>,
+    /// Clearances that were used, and since when they have not been counted down.
+    cleared: u32,
+    since: Option<Instant>,
+}
 
 /// What a transfer may do on a line.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,41 +94,83 @@ pub(super) enum Turn {
     Yield(Option<String>),
 }
 
+impl Line {
+    fn is_forgotten(&self) -> bool {
+        self.users.is_empty() && self.since.is_none_or(|since| since.elapsed() >= CLEARANCE_EVERY * CLEARANCES)
+    }
+
+    /// Whether connections may be closed for the first bytes of a transfer.
+    fn may_clear(&mut self, transfer: u64) -> bool {
+        if self.cleared_for == Some(transfer) {
+            return true;
+        }
+        let now = Instant::now();
+        let since = self.since.unwrap_or(now);
+        let earned = ((now - since).as_secs() / CLEARANCE_EVERY.as_secs()).min(u64::from(self.cleared)) as u32;
+        self.cleared -= earned;
+        self.since = Some(if self.cleared == 0 { now } else { since + CLEARANCE_EVERY * earned });
+        if self.cleared >= CLEARANCES {
+            return false;
+        }
+        self.cleared += 1;
+        self.cleared_for = Some(transfer);
+        true
+    }
+}
+
 impl LineUses {
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, Users>> {
+    fn lock(&self) -> MutexGuard<'_, Uses> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn turn(&self, lines: &dyn Lines, line: &str, transfer: u64, priority: Priority) -> Turn {
-        let rule = lines.rule(line, priority);
+    pub(super) fn turn(&self, lines: &dyn Lines, line: &str, transfer: u64, rank: Rank) -> Turn {
+        let rule = lines.rule(line, rank.priority);
         if rule.closed.is_some() {
             return Turn::Yield(rule.closed);
         }
-        let uses = self.lock();
-        let Some(users) = uses.get(line) else { return Turn::Go };
-        if users.iter().any(|(id, (other, count))| *id != transfer && *other > priority && *count > 0) {
-            return Turn::Yield(None);
+        let mut uses = self.lock();
+        let planned = uses.planned.iter().filter(|(id, (_, since))| **id != transfer && since.elapsed() < PLANNED_MAX);
+        let planned = planned.map(|(id, (priority, _))| (Rank { priority: *priority, awaits_first_bytes: true }, *id));
+        let first_planned = planned.max();
+        let state = uses.lines.entry(line.to_owned()).or_default();
+        let users = state.users.iter().filter(|(id, (_, count))| **id != transfer && *count > 0);
+        let first = users.map(|(id, (rank, _))| (*rank, *id)).chain(first_planned).max();
+        if let Some((other, id)) = first.filter(|(other, _)| *other > rank) {
+            let is_cleared = other.priority > rank.priority || state.may_clear(id);
+            return if is_cleared { Turn::Yield(None) } else { Turn::Full };
         }
-        let total: usize = users.values().map(|(_, count)| count).sum();
+        let total: usize = state.users.values().map(|(_, count)| count).sum();
         if total < rule.connections_max { Turn::Go } else { Turn::Full }
     }
 
+    /// Says that a transfer with a reader is about to be planned.
+    pub(super) fn plans(&self, transfer: u64, priority: Priority) {
+        self.lock().planned.entry(transfer).or_insert_with(|| (priority, Instant::now()));
+    }
+
+    /// Says that a transfer has its plan.
+    pub(super) fn has_plan(&self, transfer: u64) {
+        self.lock().planned.remove(&transfer);
+    }
+
     /// Says how many connections a transfer has on a line.
-    pub(super) fn set(&self, line: &str, transfer: u64, priority: Priority, connections: usize) {
+    pub(super) fn set(&self, line: &str, transfer: u64, rank: Rank, connections: usize) {
         let mut uses = self.lock();
-        let users = uses.entry(line.to_owned()).or_default();
-        users.insert(transfer, (priority, connections));
-        users.retain(|_, (_, count)| *count > 0);
-        if users.is_empty() {
-            uses.remove(line);
+        let state = uses.lines.entry(line.to_owned()).or_default();
+        state.users.insert(transfer, (rank, connections));
+        state.users.retain(|_, (_, count)| *count > 0);
+        if state.is_forgotten() {
+            uses.lines.remove(line);
         }
     }
 
     /// Forgets a transfer.
     pub(super) fn forget(&self, transfer: u64) {
-        self.lock().retain(|_, users| {
-            users.remove(&transfer);
-            !users.is_empty()
+        let mut uses = self.lock();
+        uses.planned.remove(&transfer);
+        uses.lines.retain(|_, state| {
+            state.users.remove(&transfer);
+            !state.is_forgotten()
         });
     }
 }
@@ -103,18 +179,60 @@ impl LineUses {
 mod tests {
     use super::*;
 
-    #[test]
-    fn who_waits_goes_first_and_a_line_has_room_for_so_many() {
+    const fn rank(priority: Priority) -> Rank {
+        Rank { priority, awaits_first_bytes: false }
+    }
+
+    const BACKGROUND: Rank = rank(Priority::Background);
+    const HIGH: Rank = rank(Priority::High);
+    const FIRST: Rank = Rank { priority: Priority::High, awaits_first_bytes: true };
+
+    #[tokio::test]
+    async fn who_waits_goes_first_and_a_line_has_room_for_so_many() {
         let uses = LineUses::default();
-        uses.set("sat", 1, Priority::Background, 20);
-        assert_eq!(uses.turn(&OpenLines, "sat", 1, Priority::Background), Turn::Go);
-        uses.set("sat", 2, Priority::High, 4);
-        assert_eq!(uses.turn(&OpenLines, "sat", 1, Priority::Background), Turn::Yield(None));
-        assert_eq!(uses.turn(&OpenLines, "sat", 2, Priority::High), Turn::Go);
-        assert_eq!(uses.turn(&OpenLines, "fibre", 1, Priority::Background), Turn::Go);
-        uses.set("sat", 2, Priority::High, 12);
-        assert_eq!(uses.turn(&OpenLines, "sat", 2, Priority::High), Turn::Full);
+        uses.set("sat", 1, BACKGROUND, 20);
+        assert_eq!(uses.turn(&OpenLines, "sat", 1, BACKGROUND), Turn::Go);
+        uses.set("sat", 2, HIGH, 4);
+        assert_eq!(uses.turn(&OpenLines, "sat", 1, BACKGROUND), Turn::Yield(None));
+        assert_eq!(uses.turn(&OpenLines, "sat", 2, HIGH), Turn::Go);
+        assert_eq!(uses.turn(&OpenLines, "fibre", 1, BACKGROUND), Turn::Go);
+        uses.set("sat", 2, HIGH, 12);
+        assert_eq!(uses.turn(&OpenLines, "sat", 2, HIGH), Turn::Full);
         uses.forget(2);
-        assert_eq!(uses.turn(&OpenLines, "sat", 1, Priority::Background), Turn::Go);
+        assert_eq!(uses.turn(&OpenLines, "sat", 1, BACKGROUND), Turn::Go);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whose_reader_has_nothing_goes_before_those_whose_have() {
+        let uses = LineUses::default();
+        uses.set("sat", 1, HIGH, 4);
+        // Not planned yet: it may come over this line.
+        uses.plans(2, Priority::High);
+        assert_eq!(uses.turn(&OpenLines, "sat", 1, HIGH), Turn::Yield(None));
+        uses.has_plan(2);
+        assert_eq!(uses.turn(&OpenLines, "sat", 1, HIGH), Turn::Go);
+        uses.set("sat", 2, FIRST, 2);
+        assert_eq!(uses.turn(&OpenLines, "sat", 1, HIGH), Turn::Yield(None), "for the same one again");
+        assert_eq!(uses.turn(&OpenLines, "sat", 2, FIRST), Turn::Go);
+        uses.set("sat", 2, HIGH, 2);
+        assert_eq!(uses.turn(&OpenLines, "sat", 1, HIGH), Turn::Go);
+        // After some in a row the next does not cost what is under way; it only keeps others from opening more.
+        for next in 3..6 {
+            uses.set("sat", next, FIRST, 2);
+            assert_eq!(uses.turn(&OpenLines, "sat", 1, HIGH), Turn::Yield(None), "{next}");
+            uses.forget(next);
+        }
+        uses.set("sat", 6, FIRST, 2);
+        assert_eq!(uses.turn(&OpenLines, "sat", 1, HIGH), Turn::Full);
+        tokio::time::advance(CLEARANCE_EVERY).await;
+        assert_eq!(uses.turn(&OpenLines, "sat", 1, HIGH), Turn::Yield(None));
+        uses.forget(6);
+        uses.set("sat", 7, FIRST, 2);
+        assert_eq!(uses.turn(&OpenLines, "sat", 1, HIGH), Turn::Full);
+        // One that cannot be planned does not stand in the way for ever.
+        uses.forget(7);
+        uses.plans(4, Priority::High);
+        tokio::time::advance(PLANNED_MAX).await;
+        assert_eq!(uses.turn(&OpenLines, "sat", 1, HIGH), Turn::Go);
     }
 }

@@ -36,7 +36,8 @@
 //! # Two at once
 //! A lease in the transfer's folder makes one process of all that share the folder do the work; on its death
 //! another takes over (see `lease`). In one process, transfers share lines: one that a client waits for makes
-//! the others close their connections on the same line.
+//! the others close their connections on the same line, and among those the one whose reader has nothing yet
+//! (`first_bytes`).
 //!
 //! # Memory
 //! A worker holds up to 1 MiB and one item of its stream, so 16 connections 16 MiB to 20 MiB; the verifier
@@ -49,6 +50,7 @@ mod content;
 mod encoding;
 mod engine;
 mod extents;
+mod first_bytes;
 mod goodput;
 mod handle;
 mod journal;

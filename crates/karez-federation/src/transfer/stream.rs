@@ -15,6 +15,7 @@ use sha2::Digest;
 use tokio::sync::watch;
 
 use super::content::{Chunked, Content, Table};
+use super::first_bytes::FIRST_BYTES;
 use super::handle::{Transfer, TransferError, Work};
 use super::verify::unpack_frame;
 
@@ -26,6 +27,9 @@ const HELD_BACK_BYTES: u64 = 64 << 10;
 
 /// How far ahead of a reader bytes are wanted first.
 const AHEAD_BYTES: u64 = 16 << 20;
+
+/// Most chunks in which a reader's first bytes lie: chunks are 8 KiB at least, but for the last of a file.
+const FIRST_CHUNKS: u32 = 18;
 
 /// A reader that has moved less than this says nothing new.
 const WISH_STEP_BYTES: u64 = 2 << 20;
@@ -42,6 +46,8 @@ struct Reader {
     changes: watch::Receiver<u64>,
     at: u64,
     end: u64,
+    /// Where it has something.
+    first_end: u64,
     is_inside: bool,
     /// Of a reader of the whole file: hash of what was given.
     hasher: Option<sha2::Sha256>,
@@ -85,13 +91,19 @@ impl Reader {
             let mut inner = transfer.inner();
             inner.readers += 1;
             inner.readers_now.come();
-            inner.readers
+            let number = inner.readers;
+            inner.first_bytes.wait(number);
+            if inner.work.is_none() {
+                transfer.services.uses.plans(transfer.number, inner.priority);
+            }
+            number
         };
         Reader {
             number,
             changes: transfer.changes.subscribe(),
             at: range.start,
             end: range.end,
+            first_end: range.end.min(range.start.saturating_add(FIRST_BYTES)),
             is_inside: range.end <= transfer.wanted.file_bytes,
             hasher: (range.start == 0 && range.end == transfer.wanted.file_bytes).then(sha2::Sha256::new),
             given: None,
@@ -149,7 +161,12 @@ impl Reader {
 
     /// Takes note of bytes that are about to be given, and judges the whole file before its last.
     fn give(&mut self, bytes: &Bytes) -> Result<(), TransferError> {
+        let had_nothing = self.at < self.first_end;
         self.at += bytes.len() as u64;
+        if had_nothing && self.at >= self.first_end {
+            self.transfer.inner().first_bytes.over(self.number);
+            self.transfer.wake.notify_one();
+        }
         let Some(hasher) = &mut self.hasher else { return Ok(()) };
         hasher.update(bytes);
         let is_last = self.at == self.end;
@@ -176,7 +193,8 @@ impl Reader {
     async fn plain(&mut self, work: &Arc<Work>, is_done: bool) -> Result<Now, TransferError> {
         let reach = work.journal.reach(self.at).min(self.limit(is_done)).min(self.at + ITEM_BYTES);
         if reach <= self.at {
-            return Ok(Now::Wait(Some(ByteRange { start: self.at, end: self.end.min(self.at + AHEAD_BYTES) })));
+            let end = if self.at < self.first_end { self.first_end } else { self.end.min(self.at + AHEAD_BYTES) };
+            return Ok(Now::Wait(Some(ByteRange { start: self.at, end })));
         }
         let range = ByteRange { start: self.at, end: reach };
         read(work, range).await.map(|bytes| Now::Bytes(bytes.into()))
@@ -238,7 +256,20 @@ impl Reader {
                 &self.raw
             } else {
                 if is_mapped && !work.journal.is_verified(frame) {
-                    return Ok(self.wish(number, frame.start, run.wire_end()));
+                    let end = if self.at < self.first_end {
+                        let chunks = cursor.chunk..term.chunk_end.min(cursor.chunk + FIRST_CHUNKS);
+                        let mut reach = (cursor.raw_at, frame.start);
+                        for chunk in chunked.chunks(&run, chunks).map_err(failed)? {
+                            if reach.0 >= self.first_end {
+                                break;
+                            }
+                            reach = (reach.0 + u64::from(chunk.raw_bytes), reach.1 + u64::from(chunk.frame_bytes));
+                        }
+                        reach.1
+                    } else {
+                        run.wire_end()
+                    };
+                    return Ok(self.wish(number, frame.start, end));
                 }
                 let bytes = read(work, frame).await?;
                 unpack_frame(&bytes, &mut self.raw).map_err(|_| changed())?;
@@ -258,8 +289,8 @@ impl Reader {
 
     /// Says which wire bytes are wanted, unless that was said a moment ago.
     fn wish(&mut self, run: usize, start: u64, end: u64) -> Now {
-        let is_old =
-            self.wished.is_some_and(|(of_run, at)| of_run == run && start < at + WISH_STEP_BYTES && at <= start);
+        let step = if self.at < self.first_end { 1 } else { WISH_STEP_BYTES };
+        let is_old = self.wished.is_some_and(|(of_run, at)| of_run == run && start < at + step && at <= start);
         if is_old {
             return Now::Wait(None);
         }
@@ -272,6 +303,7 @@ impl Drop for Reader {
     fn drop(&mut self) {
         let mut inner = self.transfer.inner();
         inner.readers_now.leave();
+        inner.first_bytes.over(self.number);
         if let Some(work) = &inner.work {
             work.schedule().want_no_more(self.number);
         }

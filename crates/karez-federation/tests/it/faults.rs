@@ -95,6 +95,8 @@ async fn many_faults_cost_no_byte_twice() {
             latency_ms,
             bytes_per_sec,
             faults: faults.clone(),
+            // What is under way when a span ends early came in vain: as small as packets are.
+            item_bytes: 4 << 10,
             ..Behaviour::default()
         };
         let sources = [

@@ -149,10 +149,12 @@ async fn a_holder_that_is_heard_of_later_joins() {
         poll(&c, peer).await.unwrap();
     }
     c.upstreams.remotes_changed();
-    // Twelve seconds for the origin alone.
-    first.set(LinkShape { down_bytes_per_sec: Some(700_000), ..LinkShape::default() });
+    // Twenty-eight seconds for the origin alone.
+    first.set(LinkShape { down_bytes_per_sec: Some(300_000), ..LinkShape::default() });
     let heard = async {
         follow(&b, &["a"], sha256).await;
+        // What a node says of itself may be ten seconds old.
+        tokio::time::sleep(Duration::from_secs(10)).await;
         poll(&c, "b").await.unwrap();
     };
     tokio::join!(is_whole(&c, &data), heard);

@@ -159,3 +159,43 @@ async fn held_chunks_are_read_where_they_are() {
         assert!(parts.concat() == sample.data[10..]);
     }
 }
+
+/// Others wait for large files on the same line; whoever opens one more does not wait for their share of it.
+#[tokio::test(start_paused = true)]
+async fn who_has_nothing_yet_goes_first() {
+    let (large, opened) = (Sample::new(48, 20_000_000, 400), Sample::new(49, 8_000_000, 100));
+    let world = World::new();
+    let behaviour = Behaviour { bytes_per_sec: 250_000, latency_ms: 300, line: "sat", ..Behaviour::default() };
+    let busy = MemorySource::new("origin", &large.objects, behaviour.clone());
+    let asked = MemorySource::new("origin", &opened.objects, behaviour);
+    let transfers = world.transfers();
+    let first = transfers.start(
+        wanted(&large),
+        Fixed::new("origin", large.mapped(), std::slice::from_ref(&busy)),
+        Priority::High,
+    );
+    let mut reading = first.stream(ByteRange { start: 0, end: large.data.len() as u64 });
+    let mut has = 0;
+    while has < 2_000_000 {
+        has += reading.next().await.unwrap().unwrap().len();
+    }
+    let before = busy.sent();
+    let second = transfers.start(
+        wanted(&opened),
+        Fixed::new("origin", opened.mapped(), std::slice::from_ref(&asked)),
+        Priority::High,
+    );
+    let begun = Instant::now();
+    let head: Vec<_> = second.stream(ByteRange { start: 0, end: 65_536 }).try_collect().await.unwrap();
+    assert!(head.concat() == opened.data[..65_536]);
+    let (took, meanwhile) = (begun.elapsed(), busy.sent() - before);
+    // A chunk or two over 250 kB/s, a round trip, and the look of the transfer that has to give way.
+    assert!(took < Duration::from_millis(1_500), "{took:?}");
+    assert!(meanwhile < 100_000, "{meanwhile} bytes of the other file came meanwhile");
+    assert!(asked.sent() < 400_000, "{} bytes of what nobody waits for came first", asked.sent());
+    // Then both go on.
+    assert!(reading.next().await.unwrap().is_ok());
+    finish(&second).await.unwrap();
+    drop(reading);
+    finish(&first).await.unwrap();
+}

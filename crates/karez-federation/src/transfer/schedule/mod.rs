@@ -170,6 +170,10 @@ fn bytes_in(ms: u64, bytes_per_sec: f64) -> u64 {
     (bytes_per_sec * ms as f64 / 1000.0) as u64
 }
 
+/// A wish of so many bytes or fewer is that of a reader which has nothing yet: it comes in so many spans.
+const FIRST_BYTES_MAX: u64 = 512 << 10;
+const FIRST_SPANS: u64 = 3;
+
 /// Smallest span for a slow connection, in bytes: below, the head of the answer is more than a fiftieth.
 const TAIL_BYTES_MIN: u64 = 32 << 10;
 
@@ -192,6 +196,8 @@ pub struct Schedule {
     sources: BTreeMap<SourceId, SourceState>,
     /// What readers wait for, by reader.
     wanted: BTreeMap<u64, ByteRange>,
+    /// Whether nothing else is asked for while some of that is not here.
+    is_hurried: bool,
     /// Ranges that one source has to give alone: start to end.
     whole: BTreeMap<u64, u64>,
     /// The one source that may give bytes, to find out whether it lies.
@@ -214,6 +220,7 @@ impl Schedule {
             flights: BTreeMap::new(),
             sources: BTreeMap::new(),
             wanted: BTreeMap::new(),
+            is_hurried: false,
             whole: BTreeMap::new(),
             only: None,
             next_span: 0,
@@ -302,6 +309,16 @@ impl Schedule {
     /// Says that a reader waits for these wire bytes; replaces what it waited for before.
     pub fn want_first(&mut self, reader: u64, range: ByteRange) {
         self.wanted.insert(reader, range);
+    }
+
+    /// Says whether a reader has nothing yet: then nothing takes a share of the line from what it waits for.
+    pub fn hurry(&mut self, is_hurried: bool) {
+        self.is_hurried = is_hurried;
+    }
+
+    /// Tells whether readers have said what they wait for.
+    pub fn is_wanted(&self) -> bool {
+        !self.wanted.is_empty()
     }
 
     /// Says that a reader is gone.
@@ -417,7 +434,10 @@ impl Schedule {
         }
         let everything = ByteRange { start: 0, end: u64::MAX };
         let wanted = self.wanted.values().map(|range| (*range, range.byte_count()));
-        for (within, waiting_bytes) in wanted.chain([(everything, self.missing.byte_count())]) {
+        let is_waiting = |range: &ByteRange| self.needed.within(*range).any(|part| !self.got.contains(part));
+        let is_hurried = self.is_hurried && self.wanted.values().any(is_waiting);
+        let rest = (!is_hurried).then(|| (everything, self.missing.byte_count()));
+        for (within, waiting_bytes) in wanted.chain(rest) {
             let allowed = |part| allowed_part(state, &cheaper, part);
             let Some(part) = self.missing.within(within).find_map(allowed) else { continue };
             let (part, is_whole) = self.cut(part);
@@ -446,6 +466,10 @@ impl Schedule {
     /// How much of a part one span takes: less towards the end, so that all connections end together.
     fn span_bytes(&self, state: &SourceState, part: ByteRange, waiting_bytes: u64, now_ms: u64) -> u64 {
         let ScheduleParams { span_bytes_min, span_bytes_max, span_ms, tail_ms, .. } = self.params;
+        if self.is_hurried && waiting_bytes <= FIRST_BYTES_MAX {
+            // New connections begin slowly: several bring a little sooner than one.
+            return part.byte_count().min(waiting_bytes.div_ceil(FIRST_SPANS).max(TAIL_BYTES_MIN));
+        }
         let (least, bytes) = match state.connection_bytes_per_sec(now_ms) {
             Some(rate) => {
                 let able = self.sources.values().filter(|state| state.may_be_asked(now_ms));
