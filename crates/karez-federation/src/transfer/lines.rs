@@ -1,6 +1,6 @@
 //! Transfers share lines: how many connections, who goes first, and how fast.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -76,8 +76,8 @@ struct Uses {
 struct Line {
     /// Transfers by their number, with the connections they have.
     users: HashMap<u64, (Rank, usize)>,
-    /// For whom others have closed their connections last.
-    cleared_for: Option<u64>,
+    /// For whom others have closed their connections, the latest last.
+    cleared_for: VecDeque<u64>,
     /// Clearances that were used, and since when they have not been counted down.
     cleared: u32,
     since: Option<Instant>,
@@ -101,7 +101,7 @@ impl Line {
 
     /// Whether connections may be closed for the first bytes of a transfer.
     fn may_clear(&mut self, transfer: u64) -> bool {
-        if self.cleared_for == Some(transfer) {
+        if self.cleared_for.contains(&transfer) {
             return true;
         }
         let now = Instant::now();
@@ -113,7 +113,10 @@ impl Line {
             return false;
         }
         self.cleared += 1;
-        self.cleared_for = Some(transfer);
+        self.cleared_for.push_back(transfer);
+        if self.cleared_for.len() > CLEARANCES as usize {
+            self.cleared_for.pop_front();
+        }
         true
     }
 }
@@ -146,6 +149,14 @@ impl LineUses {
     /// Says that a transfer with a reader is about to be planned.
     pub(super) fn plans(&self, transfer: u64, priority: Priority) {
         self.lock().planned.entry(transfer).or_insert_with(|| (priority, Instant::now()));
+    }
+
+    /// Tells whether others are about to close their connections for this transfer.
+    pub(super) fn is_cleared_for(&self, transfer: u64, rank: Rank) -> bool {
+        let uses = self.lock();
+        let users = uses.lines.values().flat_map(|line| &line.users);
+        rank.awaits_first_bytes
+            && users.into_iter().any(|(id, (other, count))| *id != transfer && *count > 0 && *other < rank)
     }
 
     /// Says that a transfer has its plan.

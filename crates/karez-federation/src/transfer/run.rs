@@ -25,6 +25,10 @@ use super::{FileWanted, Incident, IncidentKind, Plan, Planner, SourceError, Tran
 const PLAN_RETRY_SECS: u64 = 1;
 const PLAN_RETRY_SECS_MAX: u64 = 30;
 
+/// How long a line takes, about, to become empty after others have closed their connections. The first packet of a
+/// new connection that meets a full queue is lost, and sent again only after a second.
+const CLEARING_MS: u64 = 300;
+
 /// Time between two attempts of what a full or failing disk refuses.
 const DISK_RETRY_SECS: u64 = 5;
 
@@ -168,6 +172,9 @@ async fn with_planner(
     planner: &Arc<dyn Planner>,
     folder: &Path,
 ) -> Result<FileBrief, TransferError> {
+    if transfer.services.uses.is_cleared_for(transfer.number, transfer.rank()) {
+        sleep(Duration::from_millis(CLEARING_MS)).await;
+    }
     let mut plan = plan(transfer, &**planner).await?;
     loop {
         let work = prepare(transfer, &**planner, &plan, folder).await?;
