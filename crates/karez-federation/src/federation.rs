@@ -9,8 +9,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
+use karez_catalog::Keep;
 use karez_hub::Hub;
-use karez_types::{Entropy, Sha256};
+use karez_types::{Entropy, RepoId, Sha256};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -49,6 +50,9 @@ pub struct Federation {
     pub(crate) ways: Option<FileWays>,
     /// Files that could not be fetched, until when they rest.
     resting: Mutex<HashMap<Sha256, Instant>>,
+    /// Mirrors whose history is here up to an entry of their origin's log, as far as is kept of them: it is not
+    /// asked for again while their files come.
+    histories: Mutex<HashMap<RepoId, (u64, Keep)>>,
     table: RwLock<Arc<Table>>,
     /// Whether there may be something new to follow.
     follow_wanted: AtomicBool,
@@ -70,6 +74,7 @@ impl Federation {
             gates,
             ways,
             resting: Mutex::default(),
+            histories: Mutex::default(),
             table: RwLock::default(),
             follow_wanted: AtomicBool::new(true),
             own_log_known: watch::Sender::new(false),
@@ -88,6 +93,10 @@ impl Federation {
 
     pub(crate) fn resting(&self) -> MutexGuard<'_, HashMap<Sha256, Instant>> {
         self.resting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn histories(&self) -> MutexGuard<'_, HashMap<RepoId, (u64, Keep)>> {
+        self.histories.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Says that there may be something new to follow.

@@ -43,13 +43,18 @@ impl Federation {
             }
             made => made?,
         };
-        if self.history_update(peer, repo, &here, &mirror).await? {
+        let wanted = (repo.idx, mirror.keep);
+        let is_here = self.histories().get(&here.id) == Some(&wanted);
+        if !is_here && self.history_update(peer, repo, &here, &mirror).await? {
             pass.mirrored += 1;
         }
-        if mirror.keep < Keep::Whole {
-            return Ok(true);
-        }
-        self.files_follow(peer, repo, rule, &here, pass).await
+        let is_done = mirror.keep < Keep::Whole || self.files_follow(peer, repo, rule, &here, pass).await?;
+        // Looked at again only while files are on their way.
+        match is_done {
+            true => self.histories().remove(&here.id),
+            false => self.histories().insert(here.id, wanted),
+        };
+        Ok(is_done)
     }
 
     /// Returns the mirror of a repository, made now or before; more is kept of it when the rule says so.

@@ -2,10 +2,11 @@
 
 use karez_catalog::{Keep, Mirror};
 use karez_federation::FederationSettings;
-use karez_testkit::{NodeOptions, TestNode};
+use karez_testkit::{Link, LinkShape, NodeOptions, TestNode};
 use karez_types::Limits;
 
 use crate::peers::{befriend_at, model, node, person, poll, publish, rule};
+use crate::pull_through::noise;
 
 async fn mirror(node: &TestNode) -> Mirror {
     node.hub.mirror_find(&model("amina/base")).await.unwrap().expect("it is here").1
@@ -69,6 +70,34 @@ async fn a_mirror_whose_only_commit_has_no_parent_is_whole_at_once() {
     assert_eq!(b.federation().follow_pass().await.unwrap().troubles, Vec::<String>::new());
     let whole = mirror(&b).await;
     assert_eq!((whole.keep, whole.is_whole_history), (Keep::Whole, true));
+}
+
+/// On a metered line: a file that takes hours must not cost a look at the history every minute.
+#[tokio::test]
+async fn a_history_is_not_asked_for_again_while_files_come() {
+    let (a, b) = (node(1).await, node(2).await);
+    let amina = person(&a, "amina").await;
+    publish(&a, &amina, "amina/base").await;
+    amina.commit("models/amina/base", "main", &[("model.bin", &noise(7, 2 << 20)[..])]).await.expect(200);
+    a.hub.log_advance().await.unwrap();
+    let line = Link::to(a.url(), 1).await;
+    befriend_at(&b, &line.url(), "a").await;
+    rule(&b, r#"{"owners":["amina"]}"#, Keep::Whole, None).await;
+    poll(&b, "a").await.unwrap();
+    line.set(LinkShape { down_bytes_per_sec: Some(400_000), ..LinkShape::default() });
+    let asked = || line.requests().iter().filter(|request| request.contains("git-upload-pack")).count();
+    assert_eq!(b.federation().follow_pass().await.unwrap().waiting, 1);
+    let first = asked();
+    assert!(first > 0);
+    assert_eq!(b.federation().follow_pass().await.unwrap().waiting, 1, "the file is on its way");
+    assert_eq!(asked(), first);
+    // What is new is.
+    amina.commit("models/amina/base", "main", &[("n.txt", b"new")]).await.expect(200);
+    a.hub.log_advance().await.unwrap();
+    poll(&b, "a").await.unwrap();
+    b.federation().follow_pass().await.unwrap();
+    assert!(asked() > first);
+    b.anonymous().get("/amina/base/resolve/main/n.txt").await.expect(200);
 }
 
 #[tokio::test]
