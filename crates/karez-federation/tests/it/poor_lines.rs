@@ -101,10 +101,18 @@ async fn files_come_whole_over_lines_that_do_their_worst() {
     }
 }
 
-#[tokio::test]
-async fn what_somebody_reads_comes_from_all_who_hold_it() {
-    let (a, b, c) = (node(41).await, node(42).await, node(43).await);
-    let data = noise(9, FILE_BYTES);
+/// Node a publishes a file, b is about to keep it whole, c knows nobody.
+struct ThreeNodes {
+    a: TestNode,
+    b: TestNode,
+    c: TestNode,
+    data: Vec<u8>,
+    sha256: Sha256,
+}
+
+async fn three_nodes(seed: u64) -> ThreeNodes {
+    let (a, b, c) = (node(seed).await, node(seed + 1).await, node(seed + 2).await);
+    let data = noise(seed, FILE_BYTES);
     let sha256 = Sha256(sha2::Sha256::digest(&data).into());
     let amina = person(&a, "amina").await;
     publish(&a, &amina, "amina/base").await;
@@ -112,6 +120,12 @@ async fn what_somebody_reads_comes_from_all_who_hold_it() {
     a.hub.log_advance().await.unwrap();
     befriend_at(&b, a.url(), "a").await;
     rule(&b, "{}", Keep::Whole, None).await;
+    ThreeNodes { a, b, c, data, sha256 }
+}
+
+#[tokio::test]
+async fn what_somebody_reads_comes_from_all_who_hold_it() {
+    let ThreeNodes { a, b, c, data, sha256 } = three_nodes(41).await;
     follow(&b, &["a"], sha256).await;
 
     // C follows nothing; somebody there reads the file.
@@ -133,15 +147,7 @@ async fn what_somebody_reads_comes_from_all_who_hold_it() {
 /// What a node holds may be heard of long after a file was asked for: the transfer takes it in.
 #[tokio::test]
 async fn a_holder_that_is_heard_of_later_joins() {
-    let (a, b, c) = (node(44).await, node(45).await, node(46).await);
-    let data = noise(10, FILE_BYTES);
-    let sha256 = Sha256(sha2::Sha256::digest(&data).into());
-    let amina = person(&a, "amina").await;
-    publish(&a, &amina, "amina/base").await;
-    amina.commit("models/amina/base", "main", &[("model.bin", &data)]).await.expect(200);
-    a.hub.log_advance().await.unwrap();
-    befriend_at(&b, a.url(), "a").await;
-    rule(&b, "{}", Keep::Whole, None).await;
+    let ThreeNodes { a, b, c, data, sha256 } = three_nodes(44).await;
     let (first, second) = (Link::to(a.url(), 1).await, Link::to(b.url(), 2).await);
     befriend_at(&c, &first.url(), "a").await;
     befriend_at(&c, &second.url(), "b").await;
@@ -166,15 +172,7 @@ async fn a_holder_that_is_heard_of_later_joins() {
 /// The node that publishes has gone silent, another holds the file: that one says how it is put together.
 #[tokio::test]
 async fn a_holder_plans_when_the_origin_is_silent() {
-    let (a, b, c) = (node(47).await, node(48).await, node(49).await);
-    let data = noise(11, FILE_BYTES);
-    let sha256 = Sha256(sha2::Sha256::digest(&data).into());
-    let amina = person(&a, "amina").await;
-    publish(&a, &amina, "amina/base").await;
-    amina.commit("models/amina/base", "main", &[("model.bin", &data)]).await.expect(200);
-    a.hub.log_advance().await.unwrap();
-    befriend_at(&b, a.url(), "a").await;
-    rule(&b, "{}", Keep::Whole, None).await;
+    let ThreeNodes { a, b, c, data, sha256 } = three_nodes(47).await;
     follow(&b, &["a"], sha256).await;
     let origin = Link::to(a.url(), 1).await;
     befriend_at(&c, &origin.url(), "a").await;
