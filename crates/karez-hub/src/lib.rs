@@ -58,6 +58,7 @@ mod resolve;
 mod revision;
 mod safetensors_metadata;
 mod sealed;
+mod search;
 mod shards;
 mod signer;
 mod squash;
@@ -84,6 +85,7 @@ pub use karez_catalog::{
     Account, AccountKind, Direction, FileBrief, Keep, Mirror, MirrorPatch, NewAccount, NewMirror, NewRemote,
     OwnerOrigin, RemoteKind, Repo, RepoSort, TokenBrief,
 };
+pub use karez_search::{Facet, FacetCounts, OrderBy, SearchOrder, SearchQuery, Way};
 /// For sending stored bytes without copying them.
 pub use karez_store::{FileBehind, file_behind};
 pub use last_commit::LastCommit;
@@ -106,6 +108,7 @@ pub use repos::{RepoSettings, RepoWish};
 pub use resolve::Resolved;
 pub use safetensors_metadata::{ParameterCounts, SafetensorsHeaders};
 pub use sealed::SECRET_BYTES_MAX;
+pub use search::SearchResults;
 pub use shards::ShardProgress;
 pub use signer::{Purpose, Signer};
 pub use tokens::NewToken;

@@ -10,33 +10,36 @@ use crate::{
 };
 
 /// Crates that may name a dependency in their manifest.
-const DIRECT: [(&str, &[&str]); 5] = [
+const DIRECT: [(&str, &[&str]); 6] = [
     ("axum", &["karez-server", "karez", "karez-testkit"]),
     ("hyper", &["karez-server", "karez", "karez-testkit"]),
     ("sqlx", &["karez-catalog"]),
     ("object_store", &["karez-store"]),
+    ("tantivy", &["karez-search"]),
     ("clap", &["karez", "xtask"]),
 ];
 
 /// Packages that must not appear anywhere below a crate, tests and benchmarks aside.
-const BELOW: [(&str, &[&str]); 8] = [
+const BELOW: [(&str, &[&str]); 9] = [
     ("karez-types", &["tokio", "axum", "sqlx", "http", "reqwest"]),
     ("karez-formats", &["tokio", "axum", "sqlx", "http", "reqwest"]),
     ("karez-store", &["karez-catalog", "karez-governance", "karez-hub", "axum", "sqlx"]),
     ("karez-catalog", &["karez-store", "karez-governance", "karez-hub", "axum", "object_store"]),
     ("karez-governance", &["karez-store", "karez-catalog", "karez-hub", "tokio", "axum", "sqlx", "http", "reqwest"]),
+    ("karez-search", &["karez-formats", "karez-store", "karez-catalog", "karez-hub", "tokio", "axum", "sqlx", "http", "reqwest"]),
     ("karez-hub", &["karez-federation", "karez-server", "axum"]),
     ("karez-federation", &["karez-server", "axum"]),
     ("karez", &["aws-lc-rs", "aws-lc-sys", "openssl-sys", "native-tls", "karez-testkit"]),
 ];
 
 /// Dependencies point one way: a crate may name only those that stand before it.
-const ORDER: [&str; 10] = [
+const ORDER: [&str; 11] = [
     "karez-types",
     "karez-formats",
     "karez-store",
     "karez-catalog",
     "karez-governance",
+    "karez-search",
     "karez-hub",
     "karez-federation",
     "karez-server",
