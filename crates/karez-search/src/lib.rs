@@ -12,10 +12,23 @@
 
 #![forbid(unsafe_code)]
 
+mod collect;
 mod doc;
+mod error;
+mod fields;
+mod index;
+mod labels;
+mod language;
+mod plan;
 mod query;
+mod search;
+mod stop;
+mod text;
 
 pub use doc::{Eyes, FACET_VALUES_MAX, NAMES_MAX, Reader, SearchDoc, TEXT_BYTES_MAX};
+pub use error::SearchError;
+pub use index::{Batch, IndexPlace, SearchIndex};
+pub use language::language_code;
 pub use query::{
     CursorError, Facet, FacetCounts, OrderBy, PAGE_HITS_MAX, QUERY_BYTES_MAX, QUERY_WORDS_MAX, SearchCursor,
     SearchOrder, SearchPage, SearchQuery, Way,

@@ -1,0 +1,97 @@
+//! What tasks, topics, languages and goals are called in the languages of the interface.
+//!
+//! Cards carry codes (`malaria`, `task:translation`, `swa`); people type words. A query, or words of it,
+//! that equal a label in any language also find the code behind it, and the other labels in texts.
+//! The table is `labels.tsv`: a property with its value, then one column per language, synonyms with `|`.
+
+use std::collections::HashMap;
+use std::sync::OnceLock;
+
+use crate::text::{Part, parts};
+
+const TABLE: &str = include_str!("labels.tsv");
+/// Words of the longest label.
+pub(crate) const LABEL_WORDS_MAX: usize = 6;
+
+/// A code and everything that it is called.
+#[derive(Debug)]
+pub(crate) struct Label {
+    /// Property of the code, as the exact field has it.
+    pub property: &'static str,
+    /// The code.
+    pub value: &'static str,
+    /// Each name once, cut as texts are.
+    pub names: Vec<Vec<Part>>,
+}
+
+struct Labels {
+    list: Vec<Label>,
+    by_key: HashMap<String, Vec<usize>>,
+}
+
+/// Returns the codes that are called so in some language.
+pub(crate) fn labels_of(words: &[Part]) -> Vec<&'static Label> {
+    let labels = labels();
+    let found = labels.by_key.get(&key(words)).into_iter().flatten();
+    found.map(|&position| &labels.list[position]).collect()
+}
+
+/// Returns the same text for names that differ in case, accents and endings only.
+fn key(words: &[Part]) -> String {
+    let keys: Vec<String> = words.iter().map(Part::key).collect();
+    keys.join(" ")
+}
+
+fn labels() -> &'static Labels {
+    static LABELS: OnceLock<Labels> = OnceLock::new();
+    LABELS.get_or_init(|| {
+        let mut labels = Labels { list: Vec::new(), by_key: HashMap::new() };
+        for line in TABLE.lines().filter(|line| !line.starts_with('#')) {
+            let mut cells = line.split('\t');
+            let Some((property, value)) = cells.next().and_then(|cell| cell.split_once(':')) else { continue };
+            let mut label = Label { property, value, names: Vec::new() };
+            for name in cells.flat_map(|cell| cell.split('|')).map(parts).filter(|name| !name.is_empty()) {
+                let positions = labels.by_key.entry(key(&name)).or_default();
+                if !positions.contains(&labels.list.len()) {
+                    positions.push(labels.list.len());
+                    label.names.push(name);
+                }
+            }
+            labels.list.push(label);
+        }
+        labels
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_row_has_a_code_and_all_columns() {
+        let columns = TABLE.lines().next().unwrap().split('\t').count();
+        for line in TABLE.lines().skip(1) {
+            assert_eq!(line.split('\t').count(), columns, "{line}");
+            assert!(line.split('\t').all(|cell| !cell.trim().is_empty()), "{line}");
+            let longest = line.split('\t').skip(1).flat_map(|cell| cell.split('|')).map(|name| parts(name).len()).max();
+            assert!(longest.unwrap() <= LABEL_WORDS_MAX, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_label_in_any_language_leads_to_its_code() {
+        for (label, value) in [
+            ("paludisme", "malaria"),
+            ("PALUDISMO", "malaria"),
+            ("疟疾", "malaria"),
+            ("मलेरिया", "malaria"),
+            ("traducciones automáticas", "translation"),
+            ("الزراعة", "agriculture"),
+            ("ภาษาไทย", "tha"),
+            ("በሽታ", ""),
+        ] {
+            let found = labels_of(&parts(label));
+            assert_eq!(found.first().map_or("", |found| found.value), value, "{label}");
+        }
+    }
+}
