@@ -4,6 +4,7 @@ use karez_formats::git::GitKind;
 use karez_formats::lfs::LfsPointer;
 use karez_types::{GitOid, RefName, RepoId, Sha256, Timestamp, Visibility};
 
+use crate::change::repo_changed;
 use crate::engine::{Tx, args, transact};
 use crate::list::rows_in_list;
 use crate::log_append::{RefMove, log_ref};
@@ -171,7 +172,7 @@ impl Catalog {
 }
 
 /// Holds the repository until the transaction ends: all changes of its refs come one after another.
-/// Sets when it was last modified, if given. Tells whether the repository exists.
+/// Sets when it was last modified, if given, and notes the change. Tells whether the repository exists.
 pub(crate) async fn repo_lock(tx: &mut Tx, repo: RepoId, modified: Option<Timestamp>) -> Result<bool, CatalogError> {
     Ok(repo_hold(tx, repo, modified).await?.is_some())
 }
@@ -185,7 +186,9 @@ pub(crate) async fn repo_hold(
 ) -> Result<Option<bool>, CatalogError> {
     let sql = "UPDATE repo SET modified = COALESCE($2, modified) WHERE id = $1 RETURNING visibility";
     let row = tx.row(sql, args![repo, modified]).await?;
-    row.map(|row| Ok(row.text(0)? == Visibility::Public.as_str())).transpose()
+    let Some(row) = row else { return Ok(None) };
+    repo_changed(tx, repo).await?;
+    Ok(Some(row.text(0)? == Visibility::Public.as_str()))
 }
 
 pub(crate) async fn ref_target(tx: &mut Tx, repo: RepoId, name: &RefName) -> Result<Option<GitOid>, CatalogError> {

@@ -28,6 +28,7 @@
 #![forbid(unsafe_code)]
 
 mod account;
+mod change;
 mod commit;
 mod dedup;
 mod engine;

@@ -3,6 +3,7 @@
 
 use karez_types::{AccountId, RemoteId, RepoAddress, RepoId, RepoKind, Timestamp, Visibility, Zone, fold_name};
 
+use crate::change::repo_changed;
 use crate::engine::{Tx, args, transact};
 use crate::list::rows_in_list;
 use crate::model::{Keep, Mirror, MirrorCreated, MirrorGrant, MirrorPatch, NewMirror, OwnerBound, Remote, Repo};
@@ -106,6 +107,7 @@ impl Catalog {
                 });
             };
             let id = RepoId(row.int(0)?);
+            repo_changed(tx, id).await?;
             redirect_end(tx, kind, &folded).await?;
             let remote_repo = address_text(&new.remote_repo);
             tx.execute(
@@ -219,6 +221,7 @@ impl Catalog {
                 )
                 .await?;
             let Some(mirror) = mirror_in(tx, id).await?.filter(|_| changed == 1) else { return Ok(None) };
+            repo_changed(tx, id).await?;
             if patch.withdrawn.is_some() || patch.local_override.is_some() {
                 let remote = remote_in(tx, mirror.remote).await?;
                 hidden_settle(tx, &valid("remote", "the remote of a mirror is gone", remote)?, Some(id)).await?;
@@ -254,6 +257,20 @@ impl Catalog {
             .await
         })?;
         Ok(())
+    }
+
+    /// Returns the restricted mirrors that their origins open to a person, as they said after `since`: at most
+    /// `limit`, those of whom they said so last.
+    pub async fn mirror_grants_of(
+        &self,
+        user: AccountId,
+        since: Timestamp,
+        limit: u64,
+    ) -> Result<Vec<RepoId>, CatalogError> {
+        let sql = "SELECT repo_id FROM mirror_grant WHERE user_id = $1 AND is_allowed = 1 AND checked > $2
+                   ORDER BY checked DESC, repo_id LIMIT $3";
+        let rows = self.pool.quick_rows(sql, args![user, since, limit]).await?;
+        rows.iter().map(|row| Ok(RepoId(row.int(0)?))).collect()
     }
 
     /// Returns what the origin of a restricted mirror last said about a person.

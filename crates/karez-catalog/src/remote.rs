@@ -2,6 +2,7 @@
 
 use karez_types::{AccountId, RemoteId, Timestamp};
 
+use crate::change::mirrors_changed;
 use crate::engine::{Tx, args, transact};
 use crate::mirror::hidden_settle;
 use crate::model::{NewRemote, Remote, RemoteAdded, RemoteDeleted, RemoteKind, RemotePatch};
@@ -110,6 +111,8 @@ impl Catalog {
             .await?;
             let Some(remote) = remote_in(tx, id).await? else { return Ok(None) };
             hidden_settle(tx, &remote, None).await?;
+            // Its name and what it hides are part of what is known of its mirrors.
+            mirrors_changed(tx, id).await?;
             Ok(Some(remote))
         })
     }

@@ -5,6 +5,7 @@ use karez_types::{
     fold_name,
 };
 
+use crate::change::repo_changed;
 use crate::commit::{CommitPlan, write_commit};
 use crate::engine::{Tx, args, transact};
 use crate::git::repo_lock;
@@ -143,6 +144,7 @@ impl Catalog {
             };
             let id = RepoId(row.int(0)?);
             redirect_end(tx, new.kind, &folded).await?;
+            repo_changed(tx, id).await?;
             let main = "refs/heads/main".parse().expect("the name of the main branch is valid");
             let plan = CommitPlan { repo_id: id, ref_name: &main, expected: None, content: initial, is_logged: false };
             let written = write_commit(tx, &plan, now).await?;
@@ -285,12 +287,16 @@ impl Catalog {
 
     /// Replaces what is derived from the main branch.
     pub async fn repo_facts_set(&self, id: RepoId, facts: &RepoFacts) -> Result<(), CatalogError> {
-        transact!(self, |tx| { write_facts(tx, id, facts).await })
+        transact!(self, |tx| {
+            repo_changed(tx, id).await?;
+            write_facts(tx, id, facts).await
+        })
     }
 
     /// Counts downloads; callers gather them, as each call is a durable write.
     pub async fn repo_downloads_add(&self, id: RepoId, count: u64) -> Result<(), CatalogError> {
         transact!(self, |tx| {
+            repo_changed(tx, id).await?;
             tx.execute("UPDATE repo SET downloads = downloads + $2 WHERE id = $1", args![id, count]).await
         })?;
         Ok(())

@@ -1,6 +1,6 @@
 //! Listings and search of repositories.
 
-use karez_types::{RepoKind, fold_name};
+use karez_types::{RepoId, RepoKind, fold_name};
 use sqlx::AssertSqlSafe;
 
 use crate::engine::args;
@@ -14,6 +14,9 @@ use crate::{Catalog, CatalogError};
 pub(crate) const SEARCH_WORDS_MAX: usize = 8;
 /// Tags of one query that are looked for; more find nothing.
 const TAGS_MAX: usize = 32;
+
+/// Repositories in one statement that looks up many.
+const IDS_MAX: usize = 128;
 
 impl Catalog {
     /// Lists repositories of one kind that the viewer may see. A following page starts at
@@ -66,6 +69,28 @@ impl Catalog {
             conditions.text.join(" AND ")
         );
         let rows = self.pool.rows(AssertSqlSafe(sql), &conditions.values).await?;
+        rows.iter().map(repo_at).collect()
+    }
+
+    /// Returns those of these repositories that the viewer may see, in any order.
+    pub async fn repos_visible(&self, ids: &[RepoId], viewer: &Viewer) -> Result<Vec<Repo>, CatalogError> {
+        let mut repos = Vec::with_capacity(ids.len());
+        for group in ids.chunks(IDS_MAX) {
+            let mut conditions = Conditions::default();
+            let places: Vec<String> = group.iter().map(|&id| conditions.place(id)).collect();
+            conditions.text.push(format!("r.id IN ({})", places.join(", ")));
+            conditions.visible_to(viewer);
+            let sql = format!("{} {}", select_repo!("WHERE"), conditions.text.join(" AND "));
+            let rows = self.pool.rows(AssertSqlSafe(sql), &conditions.values).await?;
+            repos.extend(rows.iter().map(repo_at).collect::<Result<Vec<_>, _>>()?);
+        }
+        Ok(repos)
+    }
+
+    /// Lists all repositories by id, whoever may see them: at most `limit` after `after`.
+    pub async fn repos_all(&self, after: RepoId, limit: u64) -> Result<Vec<Repo>, CatalogError> {
+        let sql = select_repo!("WHERE r.id > $1 ORDER BY r.id LIMIT $2");
+        let rows = self.pool.rows(sql, args![after, limit]).await?;
         rows.iter().map(repo_at).collect()
     }
 

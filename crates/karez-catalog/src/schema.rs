@@ -20,6 +20,7 @@ pub(crate) struct Migration {
 pub(crate) const MIGRATIONS: &[Migration] = &[
     Migration { name: "first tables", sql: include_str!("migrations/0001_first_tables.sql") },
     Migration { name: "log, remotes, mirrors", sql: include_str!("migrations/0002_federation.sql") },
+    Migration { name: "changes, for search", sql: include_str!("migrations/0003_search.sql") },
 ];
 
 /// Key of PostgreSQL's advisory lock: "karez" and a number, as ASCII.

@@ -1,6 +1,7 @@
 //! What the catalog takes and gives: plain values, no SQL, no engine.
 
 mod account;
+mod change;
 mod feed;
 mod file;
 mod git;
@@ -12,6 +13,7 @@ mod scan;
 mod transfer;
 
 pub use account::*;
+pub use change::*;
 pub use feed::*;
 pub use file::*;
 pub use git::*;

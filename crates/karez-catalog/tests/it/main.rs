@@ -1,6 +1,7 @@
 //! The conformance suite: every case runs over SQLite and over a real PostgreSQL.
 
 mod accounts;
+mod changes;
 mod commits;
 mod db;
 mod feeds;
