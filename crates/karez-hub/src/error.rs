@@ -126,6 +126,9 @@ pub enum HubError {
     /// Stored bytes do not match their hash. Never served.
     #[error("stored data is damaged: {0}")]
     Damaged(String),
+    /// The search index fails.
+    #[error("the search index failed")]
+    Search(#[from] karez_search::SearchError),
     /// The log has signed more than the database knows of; nothing is signed until that is back.
     #[error(
         "the log was signed up to {signed} entries, and this database knows {here} of them: it is from an older backup. \

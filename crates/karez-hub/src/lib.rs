@@ -85,7 +85,7 @@ pub use karez_catalog::{
     Account, AccountKind, Direction, FileBrief, Keep, Mirror, MirrorPatch, NewAccount, NewMirror, NewRemote,
     OwnerOrigin, RemoteKind, Repo, RepoSort, TokenBrief,
 };
-pub use karez_search::{Facet, FacetCounts, OrderBy, SearchOrder, SearchQuery, Way};
+pub use karez_search::{Facet, FacetCounts, IndexPlace, OrderBy, SearchError, SearchOrder, SearchQuery, Way};
 /// For sending stored bytes without copying them.
 pub use karez_store::{FileBehind, file_behind};
 pub use last_commit::LastCommit;
@@ -108,7 +108,7 @@ pub use repos::{RepoSettings, RepoWish};
 pub use resolve::Resolved;
 pub use safetensors_metadata::{ParameterCounts, SafetensorsHeaders};
 pub use sealed::SECRET_BYTES_MAX;
-pub use search::SearchResults;
+pub use search::{SearchProgress, SearchResults};
 pub use shards::ShardProgress;
 pub use signer::{Purpose, Signer};
 pub use tokens::NewToken;
@@ -157,6 +157,7 @@ pub struct Hub {
     pub(crate) mapped_files: file_map::MappedFiles,
     pub(crate) far: far::Bringer,
     pub(crate) log: log::LogDesk,
+    pub(crate) search: search::SearchDesk,
 }
 
 /// Uploads at once when the store takes bytes as they come. Many: senders on slow lines each hold a place
@@ -188,6 +189,7 @@ impl Hub {
             readiness: ready::Readiness::default(),
             mapped_files: file_map::MappedFiles::default(),
             far: far::Bringer::default(),
+            search: search::SearchDesk::default(),
         }
     }
 

@@ -1,6 +1,6 @@
 //! Lists and search of repositories.
 
-use karez_catalog::{Direction, RepoCursor, RepoQuery, RepoSort};
+use karez_catalog::{Direction, Repo, RepoCursor, RepoQuery, RepoSort};
 use karez_types::RepoKind;
 
 use crate::{Actor, Hub, HubError, HubResult, Purpose, RepoField, RepoInfo, SiblingDetail};
@@ -19,7 +19,7 @@ const SEARCH_BYTES_MAX: usize = 512;
 pub struct RepoSearch {
     /// Model, dataset, space or kernel.
     pub kind: RepoKind,
-    /// Words that must all occur in `owner/name`.
+    /// Words that must all be found; without an index, in `owner/name`.
     pub search: Option<String>,
     /// Name of the owner.
     pub author: Option<String>,
@@ -31,8 +31,8 @@ pub struct RepoSearch {
     pub library: Option<String>,
     /// Only gated repositories, or only the others.
     pub gated: Option<bool>,
-    /// What to order by.
-    pub sort: RepoSort,
+    /// What to order by; unset, the best fit of the words comes first, or without words the newest change.
+    pub sort: Option<RepoSort>,
     /// Which end of the order comes first.
     pub direction: Direction,
     /// Items on a page; the node's own bound when unset.
@@ -63,8 +63,12 @@ impl Hub {
         let items_max =
             self.limits.list_page_items_max.clamp(1, if is_heavy { HEAVY_PAGE_ITEMS_MAX } else { u64::MAX });
         let page_items = search.page_items.unwrap_or(items_max).min(items_max);
-        let order = order_word(search.sort, search.direction);
-        let after = search.cursor.as_deref().map(|cursor| self.cursor_open(order, cursor)).transpose()?;
+        if let Some(page) = self.repo_search(actor, &search, page_items).await? {
+            return Ok(page);
+        }
+        let sort = search.sort.unwrap_or(RepoSort::Modified);
+        let order = order_word(sort, search.direction);
+        let after = search.cursor.as_deref().map(|cursor| self.cursor_open::<RepoCursor>(order, cursor)).transpose()?;
         let query = RepoQuery {
             search: search.search,
             owner: search.author,
@@ -72,7 +76,7 @@ impl Hub {
             pipeline_tag: search.pipeline_tag,
             library_name: search.library,
             gated: search.gated,
-            sort: search.sort,
+            sort,
             direction: search.direction,
             // One more than the page holds tells whether there is a next one.
             limit: page_items + 1,
@@ -82,15 +86,24 @@ impl Hub {
         let mut repos = self.catalog.repo_list(&query).await?;
         let mut has_more = repos.len() as u64 > page_items;
         repos.truncate(usize::try_from(page_items).unwrap_or(usize::MAX));
+        let listed = repos.len();
+        let items = self.infos(repos, &search.fields).await?;
+        has_more |= items.len() < listed;
+        let last = items.last().filter(|_| has_more);
+        let next = last.map(|info| self.cursor_seal(order, &RepoCursor::after(&info.repo, sort)));
+        Ok(RepoPage { items, next })
+    }
+
+    /// Describes repositories in their order, as many as the files of a page allow.
+    pub(crate) async fn infos(&self, repos: Vec<Repo>, fields: &[RepoField]) -> HubResult<Vec<RepoInfo>> {
         let mut items: Vec<RepoInfo> = Vec::with_capacity(repos.len());
         let mut files = 0;
         for repo in repos {
             if files >= PAGE_FILES_MAX {
-                has_more = true;
                 break;
             }
             let (head, modified) = (repo.head, repo.modified);
-            let info = self.info_gather(repo, head, modified, &search.fields, SiblingDetail::Name).await?;
+            let info = self.info_gather(repo, head, modified, fields, SiblingDetail::Name).await?;
             files += info.siblings.as_ref().map_or(0, Vec::len);
             items.push(info);
         }
@@ -98,16 +111,19 @@ impl Hub {
         for info in &mut items {
             info.origin = origins.remove(&info.repo.id);
         }
-        let last = items.last().filter(|_| has_more);
-        let next = last.map(|info| self.cursor_seal(order, RepoCursor::after(&info.repo, search.sort)));
-        Ok(RepoPage { items, next })
+        Ok(items)
     }
 
-    fn cursor_seal(&self, order: &str, cursor: RepoCursor) -> String {
+    /// Writes a cursor of an order so that only this node can have written it.
+    pub(crate) fn cursor_seal(&self, order: &str, cursor: &impl std::fmt::Display) -> String {
         self.signer.seal(Purpose::Cursor, format!("{order} {cursor}").as_bytes())
     }
 
-    fn cursor_open(&self, order: &str, sealed: &str) -> HubResult<RepoCursor> {
+    /// Reads a cursor of an order.
+    ///
+    /// # Errors
+    /// [`HubError::Invalid`] when this node did not write it, or for another order.
+    pub(crate) fn cursor_open<C: std::str::FromStr>(&self, order: &str, sealed: &str) -> HubResult<C> {
         let not_ours = || {
             HubError::Invalid(
                 "the cursor is not one that this node gave out for this order; start again without it".into(),
@@ -134,7 +150,7 @@ impl RepoSearch {
             pipeline_tag: None,
             library: None,
             gated: None,
-            sort: RepoSort::Modified,
+            sort: None,
             direction: Direction::Descending,
             page_items: None,
             cursor: None,
@@ -164,7 +180,7 @@ impl RepoSearch {
 }
 
 /// Returns the order as a word, which ties a cursor to it.
-fn order_word(sort: RepoSort, direction: Direction) -> &'static str {
+pub(crate) fn order_word(sort: RepoSort, direction: Direction) -> &'static str {
     match (sort, direction) {
         (RepoSort::Modified, Direction::Descending) => "modified-",
         (RepoSort::Modified, Direction::Ascending) => "modified+",

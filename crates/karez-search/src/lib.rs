@@ -30,6 +30,6 @@ pub use error::SearchError;
 pub use index::{Batch, IndexPlace, SearchIndex};
 pub use language::language_code;
 pub use query::{
-    CursorError, Facet, FacetCounts, OrderBy, PAGE_HITS_MAX, QUERY_BYTES_MAX, QUERY_WORDS_MAX, SearchCursor,
+    CursorError, Facet, FacetCounts, OrderBy, PAGE_HITS_MAX, QUERY_BYTES_MAX, QUERY_WORDS_MAX, SearchCursor, SearchHit,
     SearchOrder, SearchPage, SearchQuery, Way,
 };

@@ -175,11 +175,20 @@ pub struct FacetCounts {
     pub values: Vec<(String, u64)>,
 }
 
+/// One repository that was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SearchHit {
+    /// The repository.
+    pub id: RepoId,
+    /// The place after it, for a page that ends here.
+    pub cursor: SearchCursor,
+}
+
 /// One page of what was found.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SearchPage {
     /// Repositories, best first.
-    pub hits: Vec<RepoId>,
+    pub hits: Vec<SearchHit>,
     /// How many there are on all pages.
     pub total: u64,
     /// Counts of facets over all pages, if they were asked for.

@@ -7,7 +7,7 @@ use crate::doc::Eyes;
 use crate::error::SearchError;
 use crate::index::SearchIndex;
 use crate::plan::{Wanted, plan};
-use crate::query::{Facet, PAGE_HITS_MAX, QUERY_BYTES_MAX, SearchCursor, SearchPage, SearchQuery, Way};
+use crate::query::{Facet, PAGE_HITS_MAX, QUERY_BYTES_MAX, SearchCursor, SearchHit, SearchPage, SearchQuery, Way};
 
 impl SearchIndex {
     /// Finds what fits a query and may be seen by these eyes.
@@ -59,10 +59,11 @@ fn gather(
 }
 
 fn page_of(gathered: Gathered, query: &SearchQuery, way: Way) -> SearchPage {
-    let Gathered { mut hits, total, facets } = gathered;
+    let Gathered { hits, total, facets } = gathered;
     let page_hits = query.page_hits.min(PAGE_HITS_MAX);
     let has_more = hits.len() > page_hits;
-    hits.truncate(page_hits);
-    let next = hits.last().filter(|_| has_more).map(|(key, _)| SearchCursor { way, key: *key });
-    SearchPage { hits: hits.into_iter().map(|(_, id)| id).collect(), total, facets, way, next }
+    let hit = |(key, id)| SearchHit { id, cursor: SearchCursor { way, key } };
+    let hits: Vec<SearchHit> = hits.into_iter().take(page_hits).map(hit).collect();
+    let next = hits.last().filter(|_| has_more).map(|hit| hit.cursor);
+    SearchPage { hits, total, facets, way, next }
 }

@@ -60,7 +60,9 @@ fn row(error: &HubError) -> (StatusCode, Option<&'static str>) {
         HubError::Gated { anonymous: true, .. } => (S::UNAUTHORIZED, Some("GatedRepo")),
         HubError::Gated { anonymous: false, .. } => (S::FORBIDDEN, Some("GatedRepo")),
         HubError::HighWater(_) => (S::INTERNAL_SERVER_ERROR, None),
-        HubError::Damaged(_) | HubError::Catalog(_) | HubError::Store(_) => (S::INTERNAL_SERVER_ERROR, None),
+        HubError::Damaged(_) | HubError::Search(_) | HubError::Catalog(_) | HubError::Store(_) => {
+            (S::INTERNAL_SERVER_ERROR, None)
+        }
     }
 }
 

@@ -14,6 +14,6 @@ mod origin;
 
 pub use client::{Answer, TestClient};
 pub use link::{Act, Corruption, Cut, Link, LinkCounts, LinkShape, LinkedNode, Step, Trigger};
-pub use node::{NodeClock, NodeOptions, NodeStore, TestNode, log_keys};
+pub use node::{NodeClock, NodeOptions, NodeSearch, NodeStore, TestNode, log_keys};
 pub use origin::Origin;
 pub use reqwest;

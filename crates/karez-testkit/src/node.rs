@@ -10,8 +10,8 @@ use karez_federation::net::{HttpOptions, Reach};
 use karez_federation::upstream::Upstreams;
 use karez_federation::{Federation, FederationParts, FederationSettings, FileWays};
 use karez_hub::{
-    Actor, FarFile, FarFiles, FileStream, HighWater, Hub, HubError, HubParts, HubResult, LogKeys, NewToken,
-    NoHighWater, Repo, new_organization, new_user,
+    Actor, FarFile, FarFiles, FileStream, HighWater, Hub, HubError, HubParts, HubResult, IndexPlace, LogKeys, NewToken,
+    NoHighWater, Repo, SearchProgress, new_organization, new_user,
 };
 use karez_server::{AppState, serve};
 use karez_store::{Store, StoreLocation};
@@ -43,6 +43,15 @@ pub enum NodeClock {
     System,
 }
 
+/// What a test node searches in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NodeSearch {
+    /// The names in the catalog.
+    Names,
+    /// An index in memory. It follows when somebody searches, as nothing else moves it.
+    Memory,
+}
+
 /// How a test node differs from the usual one.
 #[derive(Clone)]
 pub struct NodeOptions {
@@ -60,6 +69,8 @@ pub struct NodeOptions {
     pub high_water: Arc<dyn HighWater>,
     /// How the node deals with others; unset: not at all. Its steps are taken by the test.
     pub federation: Option<FederationSettings>,
+    /// Whether there is a search index; without one, names alone are searched.
+    pub search: NodeSearch,
     /// Whether nothing is asked of remotes, for cases about what the node itself does.
     pub is_alone: bool,
 }
@@ -99,6 +110,7 @@ impl Default for NodeOptions {
             public_url: None,
             high_water: Arc::new(NoHighWater),
             federation: None,
+            search: NodeSearch::Memory,
             is_alone: false,
         }
     }
@@ -167,6 +179,10 @@ impl TestNode {
             clock,
             entropy: Arc::new(SeededEntropy::new(options.seed)),
         }));
+        if options.search == NodeSearch::Memory {
+            hub.search_open(IndexPlace::Memory).await.expect("memory can be used");
+            while !matches!(hub.search_step().await, Ok(SearchProgress::Current(_))) {}
+        }
         let tokens = people(&hub).await;
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("some port is free");
         let address = format!("http://{}", listener.local_addr().expect("a listener has an address"));

@@ -1,11 +1,12 @@
-//! What a node does by itself while it runs: sign its log, write down counts, throw away abandoned uploads and what was passed on.
+//! What a node does by itself while it runs: sign its log, keep the search index in step, write down counts, throw away abandoned uploads and what was passed on.
 
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use karez_federation::Federation;
 use karez_federation::upstream::Upstreams;
-use karez_hub::Hub;
+use karez_hub::{Hub, IndexPlace, SearchProgress};
 use tokio::task::JoinHandle;
 
 /// How often. A crash loses the counts of at most this long, nothing else.
@@ -14,15 +15,27 @@ const EVERY: Duration = Duration::from_secs(60);
 /// there is nothing new it costs one query.
 const LOG_EVERY: Duration = Duration::from_secs(1);
 
+/// How often the search index looks for what changed. When nothing did it costs one query.
+const SEARCH_EVERY: Duration = Duration::from_millis(400);
+/// How long it waits after trouble, such as a full disk.
+const SEARCH_AGAIN: Duration = Duration::from_secs(10);
+/// How often it says how far it is while it is built.
+const SEARCH_REPORT_EVERY: Duration = Duration::from_secs(10);
+
 /// The chores of a node; they run until they are finished.
 pub struct Chores {
     counts: JoinHandle<()>,
     log: JoinHandle<()>,
+    search: JoinHandle<()>,
 }
 
 /// Starts the chores.
-pub fn start(hub: Arc<Hub>, upstreams: Arc<Upstreams>, federation: Arc<Federation>) -> Chores {
-    Chores { counts: counts_start(Arc::clone(&hub), upstreams), log: log_start(hub, federation) }
+pub fn start(hub: Arc<Hub>, upstreams: Arc<Upstreams>, federation: Arc<Federation>, index: PathBuf) -> Chores {
+    Chores {
+        search: search_start(Arc::clone(&hub), index),
+        counts: counts_start(Arc::clone(&hub), upstreams),
+        log: log_start(hub, federation),
+    }
 }
 
 fn log_start(hub: Arc<Hub>, federation: Arc<Federation>) -> JoinHandle<()> {
@@ -47,6 +60,49 @@ fn log_start(hub: Arc<Hub>, federation: Arc<Federation>) -> JoinHandle<()> {
     })
 }
 
+/// Keeps the search index in step, also with what other processes write. Whatever is wrong with it, the node
+/// runs: names are searched, and the next step tries again.
+fn search_start(hub: Arc<Hub>, index: PathBuf) -> JoinHandle<()> {
+    tokio::spawn(async move {
+        let mut told = None;
+        let mut is_open = false;
+        let mut reported = Instant::now();
+        loop {
+            let step = match is_open {
+                true => hub.search_step().await.map(Some),
+                false => hub.search_open(IndexPlace::Folder(index.clone())).await.map(|()| None),
+            };
+            let mut pause = SEARCH_EVERY;
+            match step {
+                Ok(progress) => {
+                    (told, is_open) = (None, true);
+                    if let Some(SearchProgress::Building(repos)) = progress {
+                        pause = Duration::ZERO;
+                        if reported.elapsed() >= SEARCH_REPORT_EVERY {
+                            reported = Instant::now();
+                            tracing::info!(search.repos = repos, "building the search index");
+                        }
+                    }
+                }
+                Err(error) => {
+                    let words = error.to_string();
+                    let source = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
+                    if told.as_ref() != Some(&words) {
+                        tracing::error!(
+                            error = words,
+                            source,
+                            "the search index cannot follow; it will be tried again"
+                        );
+                        told = Some(words);
+                    }
+                    pause = SEARCH_AGAIN;
+                }
+            }
+            tokio::time::sleep(pause).await;
+        }
+    })
+}
+
 fn counts_start(hub: Arc<Hub>, upstreams: Arc<Upstreams>) -> JoinHandle<()> {
     tokio::spawn(async move {
         loop {
@@ -66,6 +122,7 @@ fn counts_start(hub: Arc<Hub>, upstreams: Arc<Upstreams>) -> JoinHandle<()> {
 pub async fn finish(chores: Chores, hub: &Hub, upstreams: &Upstreams) {
     chores.counts.abort();
     chores.log.abort();
+    chores.search.abort();
     counts_write(hub, upstreams).await;
 }
 

@@ -54,7 +54,12 @@ pub async fn run(serve: &Serve, settings: &Settings) -> anyhow::Result<()> {
         .with_federation(Arc::clone(&federation))
         .with_upstreams(Arc::clone(&upstreams))
         .with_congestion(karez_server::congestion_of(&listener));
-    let chores = chores::start(Arc::clone(&hub), Arc::clone(&upstreams), Arc::clone(&federation));
+    let chores = chores::start(
+        Arc::clone(&hub),
+        Arc::clone(&upstreams),
+        Arc::clone(&federation),
+        settings.data_dir.join("search"),
+    );
     let running = federation.start();
     let cut = karez_server::serve(listener, state, stop, Duration::from_secs(settings.stop_secs_max)).await;
     if cut > 0 {

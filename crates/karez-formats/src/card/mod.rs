@@ -123,6 +123,14 @@ fn is_language(text: &str) -> bool {
         || (matches!(main.len(), 2 | 3) && main.bytes().all(|byte| byte.is_ascii_lowercase()))
 }
 
+/// Returns a README without its front matter.
+pub fn readme_text(readme: &str) -> &str {
+    let Some(data) = front_matter(readme) else { return readme };
+    // The data are a part of the README, and behind them is the line of dashes that ends them.
+    let end = data.as_ptr().addr() - readme.as_ptr().addr() + data.len();
+    readme[end..].trim_start_matches('-')
+}
+
 /// Returns what lies between the first line `---` and the next one.
 fn front_matter(readme: &str) -> Option<&str> {
     let text = readme.trim_start_matches('\u{FEFF}').trim_start();
@@ -186,6 +194,20 @@ mod tests {
             "size_categories:1K<n<10K",
         ];
         assert_eq!(card.tags(RepoKind::Dataset), expected);
+    }
+
+    #[test]
+    fn the_text_is_what_is_not_metadata() {
+        for (readme, text) in [
+            ("---\nlicense: mit\n---\n# Title\n---\nmore", "\n# Title\n---\nmore"),
+            ("\u{FEFF}---\r\na: b\r\n---\r\ntext", "\r\ntext"),
+            ("---\n---", ""),
+            ("# Title\n---\n", "# Title\n---\n"),
+            ("---\nnever ends", "---\nnever ends"),
+            ("", ""),
+        ] {
+            assert_eq!(readme_text(readme), text, "{readme:?}");
+        }
     }
 
     #[test]
@@ -269,6 +291,7 @@ mod tests {
         #[test]
         fn any_readme_is_parsed_without_panic(readme in "\\PC{0,80}") {
             let _ = Card::parse(&readme).tags(RepoKind::Dataset);
+            prop_assert!(readme.ends_with(readme_text(&readme)));
         }
     }
 }

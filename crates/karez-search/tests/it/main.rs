@@ -26,7 +26,7 @@ fn index_of(docs: Vec<SearchDoc>) -> SearchIndex {
 }
 
 fn ids(page: &SearchPage) -> Vec<i64> {
-    page.hits.iter().map(|id| id.0).collect()
+    page.hits.iter().map(|hit| hit.id.0).collect()
 }
 
 fn everybody() -> Eyes {

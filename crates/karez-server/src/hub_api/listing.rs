@@ -70,7 +70,7 @@ fn search_of(kind: RepoKind, query: &[(String, String)]) -> ApiResult<RepoSearch
         pipeline_tag: first("pipeline_tag"),
         library: first("library"),
         gated: first("gated").map(|word| yes_or_no("gated", &word)).transpose()?,
-        sort: first("sort").map_or(Ok(RepoSort::Modified), |word| sort_of(&word))?,
+        sort: first("sort").map(|word| sort_of(&word)).transpose()?,
         direction: match first("direction").as_deref() {
             None | Some("-1" | "desc") => Direction::Descending,
             Some("1" | "asc") => Direction::Ascending,

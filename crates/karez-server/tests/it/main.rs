@@ -13,6 +13,7 @@ mod log;
 mod ollama;
 mod people;
 mod repos;
+mod search;
 mod xet_client;
 mod yaml;
 
