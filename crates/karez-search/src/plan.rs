@@ -26,12 +26,13 @@ const NAME_BOOST: f32 = 4.0;
 /// The same for title, tags and summary.
 const HEAD_BOOST: f32 = 3.0;
 /// A stem against the word itself.
-const STEM_BOOST: f32 = 0.5;
+const STEM_BOOST: f32 = 0.7;
 /// Score of a name that begins with what was typed, and of a code that a label leads to.
 const PREFIX_SCORE: f32 = 1.0;
-const CODE_SCORE: f32 = 6.0;
-/// A label in another language than the one that was typed.
-const OTHER_LABEL_BOOST: f32 = 0.3;
+const CODE_SCORE: f32 = 4.0;
+/// Score of a text with the label in another language than the one that was typed. The same for all: a label of
+/// many pairs of characters would weigh more than the word that was typed.
+const OTHER_LABEL_SCORE: f32 = 1.0;
 /// Words shorter than this have no typos: too many other words are one letter away.
 const TYPO_LETTERS_MIN: usize = 5;
 /// Names that are tried as endings of one beginning.
@@ -93,14 +94,19 @@ pub(crate) fn plan(fields: &Fields, query: &SearchQuery, eyes: &Eyes, wanted: &W
             Way::Words => Box::new(ConstScoreQuery::new(Box::new(AllQuery), 0.0)),
             _ => return None,
         },
-        Way::Words => all(wanted.pieces.iter().map(|piece| piece_clause(fields, piece, false))),
+        Way::Words => all(wanted.pieces.iter().map(|piece| piece_clause(fields, piece, way))),
         Way::MostWords => {
             let count = wanted.pieces.len();
-            if count < 3 {
+            let has_run =
+                wanted.pieces.iter().flat_map(|piece| &piece.parts).any(|part| matches!(part, Part::Run { .. }));
+            if count < 3 && !has_run {
                 return None;
             }
-            let clauses = wanted.pieces.iter().map(|piece| piece_clause(fields, piece, false)).collect();
-            Box::new(BooleanQuery::union_with_minimum_required_clauses(clauses, (count * 2).div_ceil(3)))
+            let clauses = wanted.pieces.iter().map(|piece| piece_clause(fields, piece, way)).collect();
+            Box::new(BooleanQuery::union_with_minimum_required_clauses(
+                clauses,
+                if count < 3 { count } else { (count * 2).div_ceil(3) },
+            ))
         }
         Way::PartOfName => {
             let grams = name_grams(&wanted.joined);
@@ -116,7 +122,7 @@ pub(crate) fn plan(fields: &Fields, query: &SearchQuery, eyes: &Eyes, wanted: &W
             if !wanted.pieces.iter().flat_map(|piece| &piece.parts).any(is_long) {
                 return None;
             }
-            all(wanted.pieces.iter().map(|piece| piece_clause(fields, piece, true)))
+            all(wanted.pieces.iter().map(|piece| piece_clause(fields, piece, way)))
         }
     };
     let mut clauses = vec![words];
@@ -159,19 +165,19 @@ fn narrowing(fields: &Fields, query: &SearchQuery, eyes: &Eyes) -> Vec<Clause> {
 }
 
 /// One piece: as a name, or as words, or through its labels.
-fn piece_clause(fields: &Fields, piece: &Piece, with_typos: bool) -> Clause {
+fn piece_clause(fields: &Fields, piece: &Piece, way: Way) -> Clause {
     let mut ways: Vec<Clause> = Vec::new();
     ways.extend(name_clauses(fields, &piece.atoms));
     if !piece.parts.is_empty() {
-        ways.push(all(piece.parts.iter().map(|part| part_clause(fields, part, with_typos))));
+        ways.push(all(piece.parts.iter().map(|part| part_clause(fields, part, way))));
     }
     for label in &piece.labels {
         let code = term_clause(fields.exact_term(label.property, label.value));
         ways.push(Box::new(ConstScoreQuery::new(code, CODE_SCORE)));
         let typed: Vec<String> = piece.parts.iter().map(Part::key).collect();
         for name in label.names.iter().filter(|name| !name.iter().map(Part::key).eq(typed.iter().cloned())) {
-            let words = all(name.iter().map(|part| part_clause(fields, part, false)));
-            ways.push(Box::new(BoostQuery::new(words, OTHER_LABEL_BOOST)));
+            let words = all(name.iter().map(|part| part_clause(fields, part, Way::Words)));
+            ways.push(Box::new(ConstScoreQuery::new(words, OTHER_LABEL_SCORE)));
         }
     }
     any(ways)
@@ -200,14 +206,14 @@ fn name_clauses(fields: &Fields, atoms: &[String]) -> Vec<Clause> {
 }
 
 /// One part in the texts: a word or its stem, or enough of the pairs of a run.
-fn part_clause(fields: &Fields, part: &Part, with_typos: bool) -> Clause {
+fn part_clause(fields: &Fields, part: &Part, way: Way) -> Clause {
     match part {
         Part::Word { word, stem } => {
             let mut ways = in_texts(fields, word, 1.0);
             if let Some(stem) = stem {
                 ways.extend(in_texts(fields, stem, STEM_BOOST));
             }
-            if with_typos && may_be_mistyped(word) {
+            if way == Way::Typos && may_be_mistyped(word) {
                 for field in [fields.name, fields.head, fields.text] {
                     let near = FuzzyTermQuery::new(Term::from_field_text(field, word), 1, true);
                     ways.push(Box::new(ConstScoreQuery::new(Box::new(near), STEM_BOOST)));
@@ -217,10 +223,15 @@ fn part_clause(fields: &Fields, part: &Part, with_typos: bool) -> Clause {
         }
         Part::Run { grams } => {
             let clauses: Vec<Clause> = grams.iter().map(|gram| any(in_texts(fields, gram, 1.0))).collect();
-            match grams.len() {
-                0..=2 => all(clauses.into_iter()),
-                // A long run is several words, and between two of them are pairs that no text has.
-                count => Box::new(BooleanQuery::union_with_minimum_required_clauses(clauses, (count * 2).div_ceil(3))),
+            // A long run is several words, and between two of them are pairs that no text has.
+            let needed = match grams.len() {
+                count @ 0..=2 if way == Way::Words => count,
+                count if way == Way::Words => (count * 3).div_ceil(4),
+                count => count.div_ceil(2),
+            };
+            match needed == clauses.len() {
+                true => all(clauses.into_iter()),
+                false => Box::new(BooleanQuery::union_with_minimum_required_clauses(clauses, needed)),
             }
         }
     }

@@ -123,7 +123,7 @@ impl SearchQuery {
 pub enum Way {
     /// Every word occurs.
     Words,
-    /// Two thirds of three words or more occur.
+    /// Two thirds of three words or more occur, and half of a run of a script without spaces.
     MostWords,
     /// The name contains what was typed.
     PartOfName,

@@ -26,7 +26,10 @@ const BELOW: [(&str, &[&str]); 9] = [
     ("karez-store", &["karez-catalog", "karez-governance", "karez-hub", "axum", "sqlx"]),
     ("karez-catalog", &["karez-store", "karez-governance", "karez-hub", "axum", "object_store"]),
     ("karez-governance", &["karez-store", "karez-catalog", "karez-hub", "tokio", "axum", "sqlx", "http", "reqwest"]),
-    ("karez-search", &["karez-formats", "karez-store", "karez-catalog", "karez-hub", "tokio", "axum", "sqlx", "http", "reqwest"]),
+    (
+        "karez-search",
+        &["karez-formats", "karez-store", "karez-catalog", "karez-hub", "tokio", "axum", "sqlx", "http", "reqwest"],
+    ),
     ("karez-hub", &["karez-federation", "karez-server", "axum"]),
     ("karez-federation", &["karez-server", "axum"]),
     ("karez", &["aws-lc-rs", "aws-lc-sys", "openssl-sys", "native-tls", "karez-testkit"]),

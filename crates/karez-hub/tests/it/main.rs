@@ -9,6 +9,7 @@ mod mirror_guard;
 mod mirrors;
 mod reads;
 mod refs;
+mod search;
 
 /// A file that nobody names here would never run.
 #[test]

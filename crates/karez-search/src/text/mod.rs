@@ -103,8 +103,14 @@ fn units(run: &str) -> Vec<&str> {
 /// Cuts text into runs of letters and digits of one script. Digits join the run beside them.
 fn scan(text: &str, run: &mut dyn FnMut(&str, Script)) {
     if text.is_ascii() {
-        for word in text.split(|letter: char| !letter.is_ascii_alphanumeric()).filter(|word| !word.is_empty()) {
-            run(&word[..word.len().min(WORD_BYTES_MAX)], Script::Latin);
+        let mut rest = text;
+        while let Some(start) = rest.find(|letter: char| letter.is_ascii_alphanumeric()) {
+            rest = &rest[start..];
+            let end = rest.find(|letter: char| !letter.is_ascii_alphanumeric()).unwrap_or(rest.len());
+            if !is_elided(&rest[..end], rest[end..].chars().next()) {
+                run(&rest[..end.min(WORD_BYTES_MAX)], Script::Latin);
+            }
+            rest = &rest[end..];
         }
         return;
     }
@@ -113,6 +119,9 @@ fn scan(text: &str, run: &mut dyn FnMut(&str, Script)) {
     for letter in text.nfkc() {
         let is_letter = letter.is_alphanumeric();
         if !is_letter && (!is_sign(letter) || current.is_empty()) {
+            if is_elided(&current, Some(letter)) {
+                current.clear();
+            }
             finish(&mut current, &mut script, run);
             continue;
         }
@@ -133,6 +142,11 @@ fn scan(text: &str, run: &mut dyn FnMut(&str, Script)) {
         }
     }
     finish(&mut current, &mut script, run);
+}
+
+/// Tells whether a word is only what French and its neighbours leave of a little one: l', d', qu'.
+fn is_elided(word: &str, next: Option<char>) -> bool {
+    word.len() <= 2 && !word.is_empty() && word.is_ascii() && matches!(next, Some('\'' | '\u{2019}' | '\u{02BC}'))
 }
 
 fn finish(current: &mut String, script: &mut Option<Script>, run: &mut dyn FnMut(&str, Script)) {
@@ -158,7 +172,8 @@ mod tests {
     fn each_script_is_cut_as_it_is_written() {
         for (text, expected) in [
             ("Images of Maize", &["images", "imag", "of", "maize", "maiz"][..]),
-            ("Évaluation d'été", &["evaluation", "d", "ete"]),
+            ("Évaluation d'été", &["evaluation", "ete"]),
+            ("l'image, d’or", &["image", "imag", "or"]),
             ("тёмный лес", &["темный", "темн", "лес"]),
             ("维修信息", &["维", "修", "信", "息", "维修", "修信", "信息"]),
             ("GPT模型2", &["gpt", "模", "型", "模型", "2"]),

@@ -32,7 +32,7 @@ fn latin(word: &str, out: &mut String) {
     }
     if let Some(rest) = word.strip_suffix("ies").filter(|rest| rest.len() > 1) {
         out.push_str(rest);
-        return out.push('y');
+        return out.push('i');
     }
     if let Some(rest) = word.strip_suffix("aux").filter(|rest| rest.len() > 1) {
         out.push_str(rest);
@@ -48,7 +48,14 @@ fn latin(word: &str, out: &mut String) {
     while let Some(rest) = stem.strip_suffix(['e', 'a', 'o']).filter(|rest| rest.len() >= 4) {
         stem = rest;
     }
-    out.push_str(stem);
+    // English -y and -ies, French -ie and -ies.
+    match stem.strip_suffix('y') {
+        Some(rest) => {
+            out.push_str(rest);
+            out.push('i');
+        }
+        None => out.push_str(stem),
+    }
 }
 
 /// Endings of Russian nouns and adjectives; those of its neighbours are mostly among them.
@@ -141,6 +148,7 @@ mod tests {
             (Script::Latin, &["hopital", "hopitaux"]),
             (Script::Latin, &["train", "training", "trained", "trains"]),
             (Script::Latin, &["story", "stories"]),
+            (Script::Latin, &["energie", "energies", "energy"]),
             (Script::Cyrillic, &["малярия", "малярии", "малярию", "малярией"]),
             (Script::Cyrillic, &["перевод", "перевода", "переводов", "переводами"]),
             (Script::Arabic, &["ترجمه", "الترجمه", "والترجمه", "للترجمه"]),

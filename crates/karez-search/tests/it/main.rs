@@ -3,6 +3,7 @@
 mod finding;
 mod folder;
 mod narrowing;
+mod written;
 
 use karez_search::{Batch, Eyes, IndexPlace, Reader, SearchDoc, SearchIndex, SearchPage, SearchQuery};
 use karez_types::{RepoId, RepoKind, Timestamp};
