@@ -118,7 +118,7 @@ impl History {
     }
 }
 
-fn describe(oid: GitOid, commit: &Commit) -> CommitInfo {
+pub(crate) fn describe(oid: GitOid, commit: &Commit) -> CommitInfo {
     CommitInfo {
         oid,
         author: commit.author.name.clone(),

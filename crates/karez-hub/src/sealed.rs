@@ -53,6 +53,11 @@ impl Hub {
         *derived.first_chunk().expect("32 bytes begin with eight")
     }
 
+    /// Draws a mark that nobody guesses: 32 letters and digits.
+    pub fn mark_draw(&self) -> String {
+        karez_types::alphanumeric(&*self.entropy, 32)
+    }
+
     /// Seals a secret for the catalog. The same context opens it again.
     pub fn secret_seal(&self, context: &str, secret: &str) -> Vec<u8> {
         seal(&self.signer.derive(Purpose::Secret, b""), &*self.entropy, context, secret)

@@ -123,12 +123,12 @@ fn is_language(text: &str) -> bool {
         || (matches!(main.len(), 2 | 3) && main.bytes().all(|byte| byte.is_ascii_lowercase()))
 }
 
-/// Returns a README without its front matter.
-pub fn readme_text(readme: &str) -> &str {
-    let Some(data) = front_matter(readme) else { return readme };
-    // The data are a part of the README, and behind them is the line of dashes that ends them.
-    let end = data.as_ptr().addr() - readme.as_ptr().addr() + data.len();
-    readme[end..].trim_start_matches('-')
+/// Returns a README without its metadata: what people read.
+pub fn body(readme: &str) -> &str {
+    let Some(metadata) = front_matter(readme) else { return readme };
+    // The metadata is a part of the README, and its last line follows it: `---`.
+    let end = metadata.as_ptr().addr() - readme.as_ptr().addr() + metadata.len();
+    readme[end..].trim_start_matches('-').trim_start_matches(['\r', '\n'])
 }
 
 /// Returns what lies between the first line `---` and the next one.
@@ -182,6 +182,19 @@ mod tests {
     }
 
     #[test]
+    fn the_body_is_what_follows_the_metadata() {
+        for (readme, expected) in [
+            ("---\nlicense: mit\n---\n# Title\n", "# Title\n"),
+            ("\u{FEFF}---\r\nlicense: mit\r\n---\r\n\r\ntext", "text"),
+            ("---\n---\n", ""),
+            ("no metadata\n---\n", "no metadata\n---\n"),
+            ("---\nnever closed\n", "---\nnever closed\n"),
+        ] {
+            assert_eq!(body(readme), expected, "{readme:?}");
+        }
+    }
+
+    #[test]
     fn a_dataset_card() {
         let card = Card::parse(
             "---\nlicense: [mit, cc-by-4.0]\nlanguage: fr\ntask_categories:\n- translation\nsize_categories:\n- 1K<n<10K\n---\n",
@@ -199,14 +212,14 @@ mod tests {
     #[test]
     fn the_text_is_what_is_not_metadata() {
         for (readme, text) in [
-            ("---\nlicense: mit\n---\n# Title\n---\nmore", "\n# Title\n---\nmore"),
-            ("\u{FEFF}---\r\na: b\r\n---\r\ntext", "\r\ntext"),
+            ("---\nlicense: mit\n---\n# Title\n---\nmore", "# Title\n---\nmore"),
+            ("\u{FEFF}---\r\na: b\r\n---\r\ntext", "text"),
             ("---\n---", ""),
             ("# Title\n---\n", "# Title\n---\n"),
             ("---\nnever ends", "---\nnever ends"),
             ("", ""),
         ] {
-            assert_eq!(readme_text(readme), text, "{readme:?}");
+            assert_eq!(body(readme), text, "{readme:?}");
         }
     }
 
@@ -291,7 +304,7 @@ mod tests {
         #[test]
         fn any_readme_is_parsed_without_panic(readme in "\\PC{0,80}") {
             let _ = Card::parse(&readme).tags(RepoKind::Dataset);
-            prop_assert!(readme.ends_with(readme_text(&readme)));
+            prop_assert!(readme.ends_with(body(&readme)));
         }
     }
 }

@@ -277,3 +277,43 @@ async fn squashing_leaves_one_commit_with_the_same_files() {
     assert_eq!(alice.get(&format!("/api/{REPO}/tree/main")).await.expect(200).json(), before);
     alice.post(&format!("/api/{REPO}/super-squash/nope"), &json!({})).await.expect(404);
 }
+
+#[tokio::test]
+async fn a_commit_says_what_it_changed() {
+    use karez_hub::{Actor, ChangesWanted};
+    let node = node_with_repo().await;
+    let alice = node.client("alice");
+    alice.commit(REPO, "main", &[("a/b/c.txt", b"one"), ("a/gone.txt", b"x"), ("same.txt", b"s")]).await.expect(200);
+    let put = |path: &str, content: &str| {
+        use base64::Engine as _;
+        let content = base64::engine::general_purpose::STANDARD.encode(content);
+        json!({ "key": "file", "value": { "path": path, "content": content, "encoding": "base64" } })
+    };
+    let lines = vec![put("a/b/c.txt", "two"), put("new.txt", "n"), delete("a/gone.txt")];
+    alice.commit_lines(REPO, "main", lines).await.expect(200);
+    let address = karez_types::RepoAddress::parse(karez_types::RepoKind::Model, "alice/m").unwrap();
+    let ask = async |changes_max, content_bytes_max| {
+        let wanted = ChangesWanted { changes_max, contents_max: 10, content_bytes_max };
+        node.hub.commit_changes(&Actor::Anonymous, &address, &karez_types::Revision::main(), wanted).await.unwrap()
+    };
+    let all = ask(10, 100).await;
+    let found: Vec<_> = all
+        .changes
+        .iter()
+        .map(|change| {
+            let content = |side: &Option<karez_hub::ChangeSide>| {
+                side.as_ref()
+                    .and_then(|side| side.content.clone())
+                    .map(|bytes| String::from_utf8(bytes.to_vec()).unwrap())
+            };
+            (change.path.as_str(), content(&change.before), content(&change.after))
+        })
+        .collect();
+    let text = |text: &str| Some(text.to_owned());
+    let expected =
+        [("new.txt", None, text("n")), ("a/gone.txt", text("x"), None), ("a/b/c.txt", text("one"), text("two"))];
+    assert_eq!(found, expected);
+    assert!(!all.has_more && all.commit.title == "a test commits");
+    let few = ask(2, 0).await;
+    assert!(few.has_more && few.changes.len() == 2 && few.changes[0].after.as_ref().unwrap().content.is_none());
+}
