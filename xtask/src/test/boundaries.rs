@@ -10,19 +10,23 @@ use crate::{
 };
 
 /// Crates that may name a dependency in their manifest.
-const DIRECT: [(&str, &[&str]); 6] = [
+const DIRECT: [(&str, &[&str]); 9] = [
     ("axum", &["karez-server", "karez", "karez-testkit"]),
     ("hyper", &["karez-server", "karez", "karez-testkit"]),
     ("sqlx", &["karez-catalog"]),
     ("object_store", &["karez-store"]),
     ("tantivy", &["karez-search"]),
     ("clap", &["karez", "xtask"]),
+    ("maud", &["karez-pages"]),
+    ("ammonia", &["karez-pages"]),
+    ("pulldown-cmark", &["karez-pages"]),
 ];
 
 /// Packages that must not appear anywhere below a crate, tests and benchmarks aside.
-const BELOW: [(&str, &[&str]); 9] = [
+const BELOW: [(&str, &[&str]); 10] = [
     ("karez-types", &["tokio", "axum", "sqlx", "http", "reqwest"]),
     ("karez-formats", &["tokio", "axum", "sqlx", "http", "reqwest"]),
+    ("karez-pages", &["tokio", "axum", "sqlx", "http", "reqwest", "karez-hub"]),
     ("karez-store", &["karez-catalog", "karez-governance", "karez-hub", "axum", "sqlx"]),
     ("karez-catalog", &["karez-store", "karez-governance", "karez-hub", "axum", "object_store"]),
     ("karez-governance", &["karez-store", "karez-catalog", "karez-hub", "tokio", "axum", "sqlx", "http", "reqwest"]),
@@ -36,7 +40,7 @@ const BELOW: [(&str, &[&str]); 9] = [
 ];
 
 /// Dependencies point one way: a crate may name only those that stand before it.
-const ORDER: [&str; 11] = [
+const ORDER: [&str; 12] = [
     "karez-types",
     "karez-formats",
     "karez-store",
@@ -45,6 +49,7 @@ const ORDER: [&str; 11] = [
     "karez-search",
     "karez-hub",
     "karez-federation",
+    "karez-pages",
     "karez-server",
     "karez-testkit",
     "karez",

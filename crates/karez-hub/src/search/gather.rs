@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use karez_catalog::{Keep, Repo};
-use karez_formats::card;
+use karez_formats::card::body;
 use karez_search::{NAMES_MAX, Reader, SearchDoc, TEXT_BYTES_MAX, language_code};
 use karez_types::{GitOid, RepoId, RepoKind, Visibility};
 use serde_json::Value;
@@ -44,7 +44,7 @@ impl Hub {
                 None => (String::new(), Vec::new()),
             };
             let origin = origins.remove(&repo.id);
-            docs.push(doc_of(&repo, &card, card::body(&readme), &files, origin.as_ref()));
+            docs.push(doc_of(&repo, &card, body(&readme), &files, origin.as_ref()));
         }
         Ok(docs)
     }

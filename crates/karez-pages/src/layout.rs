@@ -1,0 +1,100 @@
+//! What all pages share: the frame with its landmarks, the languages at its foot, and the style.
+
+use std::fmt::Write as _;
+use std::sync::LazyLock;
+
+use maud::{DOCTYPE, Markup, html};
+use sha2::{Digest, Sha256};
+
+use crate::address::encode_part;
+use crate::locale::{Locale, key};
+
+/// The style of all pages.
+pub const STYLE: &str = include_str!("style.css");
+
+/// The address of the style, which names its content and so never changes what it answers.
+pub static STYLE_PATH: LazyLock<String> = LazyLock::new(|| format!("/-/style-{}.css", *STYLE_NAME));
+
+/// First digits of the style's SHA-256.
+pub static STYLE_NAME: LazyLock<String> = LazyLock::new(|| {
+    Sha256::digest(STYLE)[..6].iter().fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02x}").expect("a String grows");
+        text
+    })
+});
+
+/// The policy that browsers hold pages to: nothing runs, nothing comes from elsewhere, nobody frames them.
+pub const CONTENT_POLICY: &str =
+    "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+
+/// What the frame of a page needs to know of its request.
+#[derive(Debug, Clone)]
+pub struct Frame {
+    /// The language.
+    pub locale: &'static Locale,
+    /// Path of the page, for the links to its other languages.
+    pub path: String,
+    /// Its query, but for the language.
+    pub query: Vec<(String, String)>,
+    /// Who is signed in.
+    pub user: Option<String>,
+    /// What people call the node.
+    pub node: String,
+}
+
+impl Frame {
+    /// Returns the address of this page with one value of its query changed.
+    pub fn here_with(&self, name: &str, value: &str) -> String {
+        let mut url = format!("{}?", self.path);
+        for (key, old) in self.query.iter().filter(|(key, _)| key != name) {
+            write!(url, "{}={}&", encode_part(key), encode_part(old)).expect("a String grows");
+        }
+        write!(url, "{}={}", encode_part(name), encode_part(value)).expect("a String grows");
+        url
+    }
+
+    /// Puts a page together. The title is plain text.
+    pub fn page(&self, title: &str, body: &Markup) -> String {
+        let l = self.locale;
+        let kinds = [("/models", key::MODELS), ("/datasets", key::DATASETS), ("/spaces", key::SPACES)];
+        let page = html! {
+            (DOCTYPE)
+            html lang=(l.code) dir=(l.direction()) {
+                head {
+                    meta charset="utf-8";
+                    meta name="viewport" content="width=device-width,initial-scale=1";
+                    title { (title) @if title != self.node { " · " (self.node) } }
+                    link rel="stylesheet" href=(*STYLE_PATH);
+                }
+                body {
+                    a.skip href="#main" { (l.t(key::SKIP)) }
+                    header {
+                        a.brand href="/" { bdi { (self.node) } }
+                        nav aria-label=(l.plain(key::NAV_MAIN)) {
+                            @for (url, text) in kinds {
+                                a href=(url) aria-current=[(self.path == url).then_some("page")] { (l.t(text)) }
+                            }
+                            a href="/-/node" { (l.t(key::NODE)) }
+                            a href="/-/sign-in" {
+                                @match &self.user {
+                                    Some(user) => bdi { (user) },
+                                    None => (l.t(key::SIGN_IN)),
+                                }
+                            }
+                        }
+                    }
+                    main #main tabindex="-1" { (body) }
+                    footer {
+                        nav aria-label=(l.plain(key::NAV_LANGUAGES)) {
+                            @for other in Locale::all() {
+                                a href=(self.here_with("lang", other.code)) lang=(other.code) hreflang=(other.code) dir=(other.direction())
+                                    aria-current=[(other.code == l.code).then_some("true")] { (other.name) }
+                            }
+                        }
+                    }
+                }
+            }
+        };
+        page.0
+    }
+}

@@ -1,0 +1,71 @@
+//! Pages for people: values in, HTML out.
+//!
+//! One module for each sort of page under `view/`; `layout.rs` is the frame around all of them, `card.rs`
+//! renders what strangers wrote, `locale.rs` knows the languages. The server reads the hub and fills the
+//! values; here nothing is asked, and nothing is decided about who may see what.
+//!
+//! Invariants:
+//! - A page is complete without JavaScript; there is none.
+//! - A page asks nobody but this node: no font, picture or style from elsewhere.
+//! - Text of others reaches a page escaped, or through [`card`]'s list of what may stay.
+//! - What a page shows of one thing is bounded by a constant of this file: pages travel over poor lines.
+//! - No I/O, no clock.
+
+#![forbid(unsafe_code)]
+
+mod address;
+mod card;
+mod layout;
+mod locale;
+mod view;
+
+pub use address::{encode_part, encode_path, file_url, repo_url};
+pub use card::{CardPlace, render as card};
+pub use layout::{CONTENT_POLICY, Frame, STYLE, STYLE_NAME, STYLE_PATH};
+pub use locale::{Key, Locale, key, shown};
+pub use maud::Markup;
+pub use view::commits::{
+    Change, ChangeKind, CommitLine, CommitPage, CommitsPage, DiffLine, commit as commit_page, commits as commits_page,
+    diff_lines,
+};
+pub use view::error::{ErrorPage, error as error_page};
+pub use view::file::{FileContent, FilePage, file as file_page};
+pub use view::home::{HomePage, home as home_page};
+pub use view::list::{ListPage, RepoRow, list as list_page};
+pub use view::node::{NodePage, PeerRow, node as node_page};
+pub use view::owner::{OwnerPage, owner as owner_page};
+pub use view::repo::{
+    CardView, Entry, Link, Origin, RefsPage, RepoHead, RepoPage, Snippet, Totals, TreePage, refs as refs_page,
+    repo as repo_page, tree as tree_page,
+};
+pub use view::sign_in::{SignInPage, SignInState, sign_in as sign_in_page};
+
+/// Bytes of a card that the page of its repository shows; the rest is one click away. Text that compresses
+/// badly still leaves the page under 25 KB.
+pub const CARD_PREVIEW_BYTES_MAX: usize = 20 << 10;
+/// Bytes of a card that its own page shows.
+pub const CARD_BYTES_MAX: usize = 256 << 10;
+/// Bytes of a text file that its page shows.
+pub const TEXT_BYTES_MAX: usize = 28 << 10;
+/// Bytes of one side of a file that a diff looks at.
+pub const DIFF_FILE_BYTES_MAX: usize = 64 << 10;
+/// Bytes of all lines of a diff that one page shows.
+pub const DIFF_SHOWN_BYTES_MAX: usize = 20 << 10;
+/// Files and folders on the page of their repository.
+pub const ROOT_ITEMS: u64 = 25;
+/// Files of a folder, and commits, on one page.
+pub const PAGE_ITEMS: u64 = 100;
+/// Changed files that the page of a commit lists.
+pub const CHANGES_MAX: usize = 200;
+/// Repositories on one page of a list.
+pub const LIST_ITEMS: u64 = 20;
+
+/// Returns the start of a text that fits into so many bytes, cut at the end of a line if there is one.
+pub fn cut_text(text: &str, bytes_max: usize) -> (&str, bool) {
+    if text.len() <= bytes_max {
+        return (text, false);
+    }
+    let end = (0..=bytes_max).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0);
+    let head = &text[..end];
+    (head.rfind('\n').map_or(head, |at| &head[..=at]), true)
+}

@@ -1,0 +1,46 @@
+//! What went wrong, and what to do about it.
+
+use maud::html;
+
+use crate::layout::Frame;
+use crate::locale::{Key, key};
+
+/// The page of an error.
+#[derive(Debug, Clone)]
+pub struct ErrorPage {
+    /// The status of the answer.
+    pub status: u16,
+    /// The node's own words, in English.
+    pub words: String,
+    /// The id of the request, for who is asked about it.
+    pub request_id: String,
+}
+
+/// Returns the title of an error, and what to do.
+fn advice(status: u16) -> (Key, Key) {
+    match status {
+        401 => (key::ERROR_SIGN_IN, key::ADVICE_SIGN_IN),
+        403 => (key::ERROR_FORBIDDEN, key::ADVICE_FORBIDDEN),
+        404 | 410 => (key::ERROR_MISSING, key::ADVICE_MISSING),
+        429 | 503 => (key::ERROR_BUSY, key::ADVICE_BUSY),
+        502 | 504 => (key::ERROR_ORIGIN, key::ADVICE_ORIGIN),
+        500..=599 => (key::ERROR_NODE, key::ADVICE_NODE),
+        _ => (key::ERROR_REQUEST, key::ADVICE_REQUEST),
+    }
+}
+
+/// Renders the page of an error.
+pub fn error(frame: &Frame, page: &ErrorPage) -> String {
+    let l = frame.locale;
+    let (title, todo) = advice(page.status);
+    let body = html! {
+        h1 { (l.t(title)) }
+        p { (l.t(todo)) }
+        @if matches!(page.status, 401 | 403 | 404) && frame.user.is_none() {
+            p { a href=(format!("/-/sign-in?next={}", crate::encode_part(&frame.path))) { (l.t(key::SIGN_IN)) } }
+        }
+        @if !page.words.is_empty() { p.warn lang="en" dir="ltr" { (crate::shown(&page.words)) } }
+        p.soft { (l.fill(key::ERROR_ID, &[("status", html! { (l.number(page.status.into())) }), ("id", html! { code dir="ltr" { (page.request_id) } })])) }
+    };
+    frame.page(l.plain(title), &body)
+}
