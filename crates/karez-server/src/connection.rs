@@ -4,14 +4,17 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
+use tower::ServiceExt as _;
 
 use crate::file_io::FileIo;
+use crate::pages::CameFrom;
 use crate::{AppState, router};
 
 /// Serves until `stop` resolves, then lets running requests finish for at most `grace`. How connections
@@ -21,7 +24,7 @@ use crate::{AppState, router};
 pub async fn serve(listener: TcpListener, state: AppState, stop: impl Future<Output = ()>, grace: Duration) -> usize {
     let limits = state.hub.limits().clone();
     let places = Arc::new(Semaphore::new(usize::try_from(limits.connections_max).unwrap_or(1024).max(1)));
-    let service = TowerToHyperService::new(router(state));
+    let router = router(state);
     let mut builder = http1::Builder::new();
     builder
         .timer(TokioTimer::new())
@@ -34,10 +37,10 @@ pub async fn serve(listener: TcpListener, state: AppState, stop: impl Future<Out
             () = &mut stop => break,
             place = Arc::clone(&places).acquire_owned() => place.expect("the semaphore is never closed"),
         };
-        let stream = tokio::select! {
+        let (stream, from) = tokio::select! {
             () = &mut stop => break,
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => stream,
+                Ok((stream, from)) => (stream, from.ip()),
                 Err(error) => {
                     // Out of file descriptors, or the peer is gone already; neither ends the node.
                     tracing::warn!(%error, "could not accept a connection");
@@ -48,7 +51,12 @@ pub async fn serve(listener: TcpListener, state: AppState, stop: impl Future<Out
         };
         // Answers are written whole; waiting to fill packets would only delay them.
         let _ = stream.set_nodelay(true);
-        let connection = graceful.watch(builder.serve_connection(TokioIo::new(FileIo(stream)), service.clone()));
+        let service = router.clone().map_request(move |mut request: hyper::Request<Incoming>| {
+            request.extensions_mut().insert(CameFrom(from));
+            request
+        });
+        let service = TowerToHyperService::new(service);
+        let connection = graceful.watch(builder.serve_connection(TokioIo::new(FileIo(stream)), service));
         tokio::spawn(async move {
             if let Err(error) = connection.await {
                 tracing::debug!(%error, "connection ended early");

@@ -7,6 +7,8 @@ use karez_hub::HubError;
 use karez_types::RepoAddress;
 use serde_json::json;
 
+use crate::pages::Told;
+
 /// An error on its way out.
 #[derive(Debug)]
 pub struct ApiError(pub HubError);
@@ -107,9 +109,14 @@ impl IntoResponse for ApiError {
             }
             _ => {}
         }
+        // To people, what they may not see is missing, whether they signed in or not: the page says both.
+        let is_missing = matches!(error, HubError::RepoMissing { .. });
+        let page_status = if is_missing { StatusCode::NOT_FOUND } else { status };
+        let told = Told { words: message.clone(), page_status };
         // LFS clients read `message`, all others `error`.
         let body = Json(json!({ "error": message, "message": message }));
         let mut response = (status, headers, body).into_response();
+        response.extensions_mut().insert(told);
         if let HubError::RepoMoved { from, to } = error {
             response.extensions_mut().insert(MovedTo { from, to });
         }

@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::{FromRequest, FromRequestParts, Query, RawPathParams, Request};
+use axum::http::Method;
 use axum::http::header::{AUTHORIZATION, HOST};
 use axum::http::request::Parts;
 use base64::Engine as _;
@@ -12,6 +13,7 @@ use serde::de::DeserializeOwned;
 use crate::AppState;
 use crate::body::broken_body;
 use crate::error::ApiError;
+use crate::pages::session_token;
 
 /// Who is asking.
 #[derive(Clone)]
@@ -39,6 +41,16 @@ pub(crate) fn token_of(parts: &Parts) -> Result<Option<String>, ApiError> {
     Ok((!token.is_empty()).then(|| token.to_owned()))
 }
 
+/// Where programs ask, who show their token each time.
+const FOR_PROGRAMS: [&str; 7] = ["/api/", "/cas/", "/v1/", "/v2/", "/federation/", "/log/", "/metrics"];
+
+/// Returns the token of a browser's session, where that counts: for reading pages and the files that they link to.
+fn session_of(parts: &Parts, state: &AppState) -> Option<String> {
+    let reads = parts.method == Method::GET || parts.method == Method::HEAD;
+    let is_for_programs = FOR_PROGRAMS.iter().any(|prefix| parts.uri.path().starts_with(prefix));
+    if !reads || is_for_programs { None } else { session_token(state, &parts.headers) }
+}
+
 impl FromRequestParts<AppState> for Caller {
     type Rejection = ApiError;
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
@@ -46,6 +58,15 @@ impl FromRequestParts<AppState> for Caller {
             return Ok(known.clone());
         }
         let token = token_of(parts)?;
+        if token.is_none()
+            && let Some(session) = session_of(parts, state)
+        {
+            // A session that ended is as good as none: the page says who is signed in.
+            return Ok(Caller(state.hub.sign_in(Some(&session)).await.or_else(|error| match error {
+                HubError::TokenInvalid => Ok(Actor::Anonymous),
+                error => Err(error),
+            })?));
+        }
         match (state.hub.sign_in(token.as_deref()).await, token) {
             // Somebody whom an upstream may know.
             (Err(HubError::TokenInvalid), Some(token)) => {

@@ -7,7 +7,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{HeaderValue, Method, StatusCode, header};
-use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::MethodRouter;
 use karez_hub::HubError;
@@ -16,6 +16,7 @@ use tokio::sync::oneshot;
 
 use crate::body::{BoundedBody, drain};
 use crate::error::{ApiError, EXPOSED_HEADERS, MovedTo, REQUEST_ID, header_text};
+use crate::pages::{IsPage, Told, page_headers, page_of_error};
 use crate::{AppState, BodyBound};
 
 /// What one route knows of its bodies.
@@ -67,8 +68,8 @@ async fn check_body(State(bound): State<Bound>, request: Request, next: Next) ->
 }
 
 /// Puts the layers that all routes share around a router.
-pub(crate) fn around(router: Router<AppState>) -> Router<AppState> {
-    router.layer(from_fn(dress))
+pub(crate) fn around(router: Router<AppState>, state: &AppState) -> Router<AppState> {
+    router.layer(from_fn_with_state(state.clone(), dress))
 }
 
 /// Where programs ask again and again, over lines that are paid for by the byte. What goes well there has
@@ -79,17 +80,23 @@ const BETWEEN_NODES: &str = "/federation/v1/";
 
 /// Gives every answer its request id and cross-origin headers, answers preflights, and points
 /// requests for moved repositories to where they are.
-async fn dress(request: Request, next: Next) -> Response {
+async fn dress(State(state): State<AppState>, request: Request, next: Next) -> Response {
     let request_id = request_id(&request);
     let moved_from = request.uri().clone();
     let is_lean = LEAN.iter().any(|prefix| moved_from.path().starts_with(prefix));
     let is_preflight = request.method() == Method::OPTIONS;
+    let asked = page_headers(request.headers());
     let mut response = if is_preflight { preflight() } else { next.run(request).await };
+    if response.extensions().get::<Told>().is_some() {
+        let id = request_id.to_str().unwrap_or_default();
+        response = page_of_error(&state, asked.as_ref(), &moved_from, response, id).await;
+    }
     if let Some(moved) = response.extensions_mut().remove::<MovedTo>() {
         let location = moved_location(moved_from.path(), moved_from.query(), &moved);
         response.headers_mut().insert(header::LOCATION, header_text(&location));
     }
     let went_well = response.status().is_success() || response.status() == StatusCode::NOT_MODIFIED;
+    let is_page = response.extensions().get::<IsPage>().is_some();
     let headers = response.headers_mut();
     if is_lean && went_well && !is_preflight {
         // Whoever verifies a log in a page must be able to read it.
@@ -99,6 +106,10 @@ async fn dress(request: Request, next: Next) -> Response {
         return response;
     }
     headers.insert(REQUEST_ID, request_id);
+    if is_page {
+        // For people, in their own browser; programs of other sites have the API.
+        return response;
+    }
     headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
     headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(EXPOSED_HEADERS));
     response

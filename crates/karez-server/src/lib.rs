@@ -28,6 +28,7 @@ mod lfs;
 mod log;
 mod network;
 mod ollama;
+mod pages;
 mod pull_through;
 mod route;
 mod socket;

@@ -13,7 +13,7 @@ use karez_federation::upstream::{Asking, Purpose, Upstreams, VIA_HEADER, Via};
 use crate::error::{ApiError, header_text};
 use crate::extract::{Caller, Params, Target};
 use crate::hub_api::revision_in;
-use crate::{AppState, Guard, Route};
+use crate::{AppState, Guard, Route, pages};
 
 /// Clients log what stands here once for each topic, which is what comes before the semicolon
 /// (huggingface_hub, `_warn_on_warning_headers`).
@@ -26,6 +26,7 @@ struct Before {
     upstreams: Arc<Upstreams>,
     purpose: Purpose,
     in_plain_words: bool,
+    is_page: bool,
 }
 
 /// Puts the pull-through before a route that reads a repository.
@@ -42,10 +43,16 @@ pub(crate) fn before(row: MethodRouter<AppState>, route: &Route, state: &AppStat
         _ if template.ends_with("/refs") => Purpose::Refs,
         _ => Purpose::Metadata,
     };
-    row.layer(from_fn_with_state(Before { state: state.clone(), upstreams, purpose, in_plain_words: is_git }, look))
+    let is_page = pages::is_page(template);
+    let before = Before { state: state.clone(), upstreams, purpose, in_plain_words: is_git, is_page };
+    row.layer(from_fn_with_state(before, look))
 }
 
 async fn look(State(before): State<Before>, request: Request, next: Next) -> Response {
+    // Who takes no HTML is answered as if there were no pages, and nothing is looked for.
+    if before.is_page && !pages::takes_page(request.headers()) {
+        return next.run(request).await;
+    }
     // A catalog that fails fails for the handler too, which says so.
     if !before.upstreams.has_remotes().await.unwrap_or(false) {
         return next.run(request).await;

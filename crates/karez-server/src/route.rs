@@ -10,7 +10,7 @@ use axum::handler::Handler;
 use axum::routing::{MethodFilter, MethodRouter, on};
 use karez_types::{Limits, RepoKind};
 
-use crate::{AppState, layers, pull_through};
+use crate::{AppState, layers, pages, pull_through};
 
 /// HTTP methods that routes use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -167,6 +167,7 @@ impl Route {
 pub fn route_table() -> Vec<Route> {
     let mut table = Vec::new();
     table.extend(crate::front::routes());
+    table.extend(crate::pages::routes());
     table.extend(crate::hub_api::routes());
     table.extend(crate::cas::routes());
     table.extend(crate::lfs::routes());
@@ -183,6 +184,10 @@ pub fn router(state: AppState) -> Router {
     for route in route_table() {
         for (address, kind) in route.addresses() {
             let mut row = pull_through::before((route.handler)(), &route, &state);
+            if route.verb == Verb::Get && pages::is_page(route.template) {
+                // Pages only answer who reads; to all else there is nothing.
+                row = row.fallback(crate::front::nothing_here);
+            }
             if let Some(kind) = kind {
                 row = row.layer(Extension(kind));
             }
@@ -198,5 +203,5 @@ pub fn router(state: AppState) -> Router {
     for (address, row) in by_address {
         router = router.route(&address, row);
     }
-    layers::around(router.fallback(crate::front::nothing_here)).with_state(state)
+    layers::around(router.fallback(crate::front::nothing_here), &state).with_state(state)
 }

@@ -8,6 +8,7 @@ use karez_federation::upstream::Upstreams;
 use karez_hub::Hub;
 
 use crate::log::{LogCache, NewsCache};
+use crate::pages::SignInTries;
 
 /// Shared by all requests; cheap to clone.
 #[derive(Clone)]
@@ -25,14 +26,15 @@ pub struct AppState {
     pub(crate) congestion: Option<HeaderValue>,
     pub(crate) log: Arc<LogCache>,
     pub(crate) news: Arc<NewsCache>,
+    pub(crate) sign_in_tries: Arc<SignInTries>,
 }
 
 impl AppState {
     /// Returns the state for a hub.
     pub fn new(hub: Arc<Hub>, public_url: Option<&str>) -> AppState {
         let public_url = public_url.map(|url| url.trim_end_matches('/').into());
-        let (log, news) = (Arc::default(), Arc::default());
-        AppState { hub, federation: None, upstreams: None, public_url, congestion: None, log, news }
+        let (log, news, sign_in_tries) = (Arc::default(), Arc::default(), Arc::default());
+        AppState { hub, federation: None, upstreams: None, public_url, congestion: None, log, news, sign_in_tries }
     }
 
     /// Returns the state with the congestion control that the node sends with, for nodes that read from it.

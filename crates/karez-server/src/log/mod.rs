@@ -99,7 +99,7 @@ async fn description(State(state): State<AppState>, asked: HeaderMap) -> ApiResu
     Ok(changing(&asked, note.into(), TEXT, HOUR))
 }
 
-fn node_words(state: &AppState) -> NodeWords {
+pub(crate) fn node_words(state: &AppState) -> NodeWords {
     let url = state.public_url.as_deref();
     let host = url.and_then(|url| url.split("://").nth(1)?.split('/').next());
     let name = host.map_or_else(|| format!("karez-{}", &state.hub.log_keys().origin()[..8]), str::to_owned);

@@ -68,6 +68,7 @@ impl Case {
             ("{part}", "1"),
             ("{number}", "1"),
             ("{tag}", "latest"),
+            ("{style}", "style.css"),
             ("{digest}", &format!("sha256:{hash}")),
         ] {
             path = path.replace(parameter, value);
@@ -90,6 +91,7 @@ impl Case {
             }
             (BodyBound::Xorb | BodyBound::Shard | BodyBound::File | BodyBound::Sink, _) => return b"bytes".to_vec(),
             (BodyBound::Git, _) => return b"0000".to_vec(),
+            (BodyBound::Json, "sign-in" | "sign-out") => return b"proof=none&token=none".to_vec(),
             (BodyBound::Json, "create") => json!({ "name": "new", "type": kind, "sdk": "static" }),
             (BodyBound::Json, "delete") => json!({ "name": repo, "organization": owner, "type": kind }),
             (BodyBound::Json, "move") => {

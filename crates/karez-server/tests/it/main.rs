@@ -11,6 +11,7 @@ mod lfs;
 mod listing;
 mod log;
 mod ollama;
+mod pages;
 mod people;
 mod repos;
 mod search;

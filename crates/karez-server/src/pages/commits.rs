@@ -1,0 +1,143 @@
+//! Histories, commits, branches and tags.
+
+use axum::extract::State;
+use axum::response::Response;
+use karez_hub::{ChangeSide, ChangesWanted, CommitInfo, FileChange, RefInfo};
+use karez_pages::{
+    CHANGES_MAX, Change, ChangeKind, CommitLine, CommitPage, CommitsPage, DIFF_FILE_BYTES_MAX, DIFF_SHOWN_BYTES_MAX,
+    DiffLine, PAGE_ITEMS, RefsPage, commit_page, commits_page, cut_text, diff_lines, refs_page,
+};
+
+use super::answer::page;
+use super::asked::{Asked, PageTarget};
+use super::files::as_text;
+use super::repo::head;
+use crate::AppState;
+use crate::error::{ApiError, ApiResult};
+use crate::extract::Params;
+
+/// Files of a commit that are compared line by line.
+const COMPARED_MAX: usize = 20;
+/// Bytes of a commit's message that its page shows.
+const MESSAGE_BYTES_MAX: usize = 8 << 10;
+/// Longest title, in bytes.
+const TITLE_BYTES_MAX: usize = 300;
+/// Branches, and tags, on their page.
+const REFS_MAX: usize = 200;
+
+/// Returns a commit as histories show it.
+pub(super) fn line(commit: &CommitInfo) -> CommitLine {
+    CommitLine {
+        oid: commit.oid.to_string(),
+        author: cut_text(&commit.author, TITLE_BYTES_MAX).0.to_owned(),
+        date: commit.date,
+        title: cut_text(&commit.title, TITLE_BYTES_MAX).0.to_owned(),
+    }
+}
+
+pub(super) async fn commits(
+    State(state): State<AppState>,
+    asked: Asked,
+    PageTarget(address): PageTarget,
+    params: Params,
+) -> ApiResult<Response> {
+    let revision = params.revision()?;
+    let number = match asked.value("p") {
+        "" => 0,
+        text => text.parse().map_err(|_| ApiError::invalid("p must be a whole number"))?,
+    };
+    // Titles are long where there are many.
+    let items = PAGE_ITEMS / 2;
+    let found = state.hub.commit_list(&asked.caller, &address, &revision, number, Some(items)).await?;
+    let (repo, _) = state.hub.revision_open(&asked.caller, &address, &revision).await?;
+    let made = CommitsPage {
+        head: head(&state, &repo, revision.as_str()).await?,
+        commits: found.commits.iter().map(line).collect(),
+        next: found.next_page,
+    };
+    Ok(page(&asked, commits_page(&asked.frame, &made)))
+}
+
+/// Returns the lines of a change that fit into what is left of the page, and takes them from it.
+fn lines(change: &FileChange, left_bytes: &mut usize) -> Option<Vec<DiffLine>> {
+    let text = |side: &Option<ChangeSide>| match side {
+        None => Some(String::new()),
+        Some(side) => Some(as_text(side.content.as_deref()?)?.to_owned()),
+    };
+    if *left_bytes == 0 {
+        return None;
+    }
+    let lines = diff_lines(&text(&change.before)?, &text(&change.after)?, *left_bytes)?;
+    let length = |line: &DiffLine| match line {
+        DiffLine::Same(text) | DiffLine::Removed(text) | DiffLine::Added(text) => text.len() + 10,
+        DiffLine::Gap => 10,
+    };
+    *left_bytes = left_bytes.saturating_sub(lines.iter().map(length).sum());
+    Some(lines)
+}
+
+pub(super) async fn commit(
+    State(state): State<AppState>,
+    asked: Asked,
+    PageTarget(address): PageTarget,
+    params: Params,
+) -> ApiResult<Response> {
+    let revision = params.revision()?;
+    let wanted = ChangesWanted {
+        changes_max: CHANGES_MAX,
+        contents_max: COMPARED_MAX,
+        content_bytes_max: DIFF_FILE_BYTES_MAX as u64,
+    };
+    let found = state.hub.commit_changes(&asked.caller, &address, &revision, wanted).await?;
+    let (repo, _) = state.hub.revision_open(&asked.caller, &address, &revision).await?;
+    let compare = move || {
+        let mut left_bytes = DIFF_SHOWN_BYTES_MAX;
+        let change = |change: &FileChange| Change {
+            path: change.path.clone(),
+            kind: match (&change.before, &change.after) {
+                (None, _) => ChangeKind::Added,
+                (_, None) => ChangeKind::Removed,
+                _ => ChangeKind::Changed,
+            },
+            bytes: (
+                change.before.as_ref().map(|side| side.file_bytes),
+                change.after.as_ref().map(|side| side.file_bytes),
+            ),
+            lines: lines(change, &mut left_bytes),
+        };
+        let changes: Vec<Change> = found.changes.iter().map(change).collect();
+        (found, changes)
+    };
+    let compared = tokio::task::spawn_blocking(compare).await;
+    let (found, changes) =
+        compared.map_err(|error| karez_hub::HubError::Damaged(format!("comparing the files of a commit: {error}")))?;
+    let made = CommitPage {
+        head: head(&state, &repo, "main").await?,
+        commit: line(&found.commit),
+        message: cut_text(&found.commit.message, MESSAGE_BYTES_MAX).0.to_owned(),
+        parents: found.commit.parents.iter().map(ToString::to_string).collect(),
+        changes,
+        has_more: found.has_more,
+    };
+    Ok(page(&asked, commit_page(&asked.frame, &made)))
+}
+
+pub(super) async fn refs(
+    State(state): State<AppState>,
+    asked: Asked,
+    PageTarget(address): PageTarget,
+) -> ApiResult<Response> {
+    let info = state.hub.repo_info(&asked.caller, &address, None, &[], karez_hub::SiblingDetail::Name).await?;
+    let lists = state.hub.ref_list(&asked.caller, &address).await?;
+    let short = |one: &RefInfo| (one.name.short().to_owned(), one.commit.to_string());
+    let full = |one: &RefInfo| (one.name.as_str().to_owned(), one.commit.to_string());
+    let others = lists.converts.len() + lists.pull_requests.len();
+    let made = RefsPage {
+        head: head(&state, &info.repo, "main").await?,
+        has_more: [lists.branches.len(), lists.tags.len(), others].iter().any(|count| *count > REFS_MAX),
+        branches: lists.branches.iter().take(REFS_MAX).map(short).collect(),
+        tags: lists.tags.iter().take(REFS_MAX).map(short).collect(),
+        others: lists.converts.iter().chain(&lists.pull_requests).take(REFS_MAX).map(full).collect(),
+    };
+    Ok(page(&asked, refs_page(&asked.frame, &made)))
+}

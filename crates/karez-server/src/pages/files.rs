@@ -1,0 +1,124 @@
+//! Folders and files.
+
+use axum::extract::State;
+use axum::response::Response;
+use karez_formats::card::body;
+use karez_hub::{Resolved, TreeQuery};
+use karez_pages::{
+    CARD_BYTES_MAX, CardView, FileContent, FilePage, PAGE_ITEMS, TEXT_BYTES_MAX, TreePage, cut_text, file_page,
+    repo_url, tree_page,
+};
+use karez_types::{ByteRange, RepoAddress};
+
+use super::answer::page;
+use super::asked::{Asked, PageTarget};
+use super::repo::{entry, head, rendered};
+use crate::AppState;
+use crate::error::ApiResult;
+use crate::extract::Params;
+
+/// A picture beyond this is downloaded rather than shown, in bytes: pages travel over poor lines.
+const PICTURE_BYTES_MAX: u64 = 200_000;
+/// Endings of pictures that browsers draw and that hold no script.
+const PICTURES: [&str; 5] = ["png", "jpg", "jpeg", "gif", "webp"];
+
+pub(super) async fn tree(
+    State(state): State<AppState>,
+    asked: Asked,
+    PageTarget(address): PageTarget,
+    params: Params,
+) -> ApiResult<Response> {
+    let revision = params.revision()?;
+    let folder = params.text("path").trim_end_matches('/');
+    let after = asked.value("after");
+    let query = TreeQuery {
+        folder: (!folder.is_empty()).then(|| folder.parse()).transpose()?,
+        limit: Some(PAGE_ITEMS),
+        after: (!after.is_empty()).then(|| after.parse()).transpose()?,
+        ..TreeQuery::default()
+    };
+    let found = state.hub.tree_list(&asked.caller, &address, &revision, &query).await?;
+    let (repo, _) = state.hub.revision_open(&asked.caller, &address, &revision).await?;
+    let made = TreePage {
+        head: head(&state, &repo, revision.as_str()).await?,
+        folder: folder.to_owned(),
+        entries: found.items.iter().map(entry).collect(),
+        next: found.next,
+    };
+    Ok(page(&asked, tree_page(&asked.frame, &made)))
+}
+
+pub(super) async fn file(
+    State(state): State<AppState>,
+    asked: Asked,
+    PageTarget(address): PageTarget,
+    params: Params,
+) -> ApiResult<Response> {
+    let (revision, path) = (params.revision()?, params.path()?);
+    let (repo, file) = state.hub.file_resolve(&asked.caller, &address, &revision, &path).await?;
+    let is_plain = !asked.value("plain").is_empty();
+    let made = FilePage {
+        head: head(&state, &repo, revision.as_str()).await?,
+        path: path.to_string(),
+        file_bytes: file.file_bytes,
+        sha256: file.large.map(|large| large.sha256.to_string()),
+        is_here: file.large.is_none_or(|large| large.hash.is_some()),
+        content: content(&state, &repo.address(), revision.as_str(), &file, is_plain).await?,
+    };
+    Ok(page(&asked, file_page(&asked.frame, &made)))
+}
+
+async fn content(
+    state: &AppState,
+    address: &RepoAddress,
+    revision: &str,
+    file: &Resolved,
+    is_plain: bool,
+) -> ApiResult<FileContent> {
+    if file.large.is_some() {
+        return Ok(FileContent::Large);
+    }
+    let ending =
+        file.path.file_name().rsplit_once('.').map_or(String::new(), |(_, ending)| ending.to_ascii_lowercase());
+    if PICTURES.contains(&ending.as_str()) && file.file_bytes <= PICTURE_BYTES_MAX {
+        return Ok(FileContent::Picture);
+    }
+    let is_card = ending == "md" && !is_plain;
+    let bytes_max = if is_card { CARD_BYTES_MAX } else { TEXT_BYTES_MAX } as u64;
+    let bytes = state.hub.small_file_read(file, ByteRange { start: 0, end: file.file_bytes.min(bytes_max) }).await?;
+    let Some(text) = as_text(&bytes) else { return Ok(FileContent::Bytes) };
+    let is_cut = file.file_bytes > text.len() as u64;
+    if !is_card {
+        // Whole lines, unless there is only one.
+        let (text, _) = if is_cut { cut_text(text, text.len().saturating_sub(1)) } else { (text, false) };
+        return Ok(FileContent::Text { text: text.to_owned(), is_cut });
+    }
+    let folder = file.path.as_str().rsplit_once('/').map_or("", |(folder, _)| folder);
+    let html = rendered(body(text).to_owned(), repo_url(address), revision.to_owned(), folder.to_owned()).await;
+    Ok(FileContent::Card(CardView { html, language: None, is_cut }))
+}
+
+/// Returns bytes as text: UTF-8 without NUL, perhaps cut within a character at its end.
+pub(super) fn as_text(bytes: &[u8]) -> Option<&str> {
+    if bytes.contains(&0) {
+        return None;
+    }
+    match std::str::from_utf8(bytes) {
+        Ok(text) => Some(text),
+        Err(error) if error.error_len().is_none() => std::str::from_utf8(&bytes[..error.valid_up_to()]).ok(),
+        Err(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_is_utf8_without_nul() {
+        assert_eq!(as_text("é".as_bytes()), Some("é"));
+        assert_eq!(as_text(&"aé".as_bytes()[..2]), Some("a"), "cut within a character");
+        assert_eq!(as_text(b"a\0b"), None);
+        assert_eq!(as_text(b"\xff\xfea"), None);
+    }
+}

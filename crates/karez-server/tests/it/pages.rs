@@ -1,0 +1,480 @@
+//! Pages: complete, light, in every language, safe with what strangers wrote, and not there for programs.
+
+use karez_testkit::reqwest::Method;
+use karez_testkit::{Answer, NodeOptions, TestClient, TestNode};
+use karez_types::{Limits, TokenRole};
+use serde_json::json;
+
+const BROWSER: &str = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
+/// Bytes of a first load of home, lists and search: what the first window of a connection carries.
+const LIGHT_BYTES_MAX: usize = 14 << 10;
+/// Bytes of a first load of pages about a repository.
+const REPO_BYTES_MAX: usize = 25 << 10;
+
+/// Asks as a browser does.
+async fn browse(client: &TestClient, path: &str, headers: &[(&str, &str)]) -> Answer {
+    let mut request = client.request(Method::GET, path).header("accept", BROWSER);
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    client.send(request).await
+}
+
+/// Everything that a card can have.
+const CARD: &str = "---\nlicense: apache-2.0\nlanguage: [sw, fr]\npipeline_tag: text-generation\nlibrary_name: transformers\n\
+     base_model: alice/base\ndatasets: alice/data\ntags: [health]\n---\n# Swahili for clinics\n\nText with **weight**.\n\n\
+     ![chart](img/chart.png)\n\n| a | b |\n|---|---|\n| 1 | 2 |\n";
+
+/// A node with a repository of every kind, in which something happened.
+async fn filled(options: NodeOptions) -> TestNode {
+    let node = TestNode::start_with(options).await;
+    let alice = node.client("alice");
+    for (kind, id) in [("model", "alice/base"), ("model", "alice/m"), ("dataset", "alice/data"), ("space", "alice/app")]
+    {
+        alice.repo_create(kind, id, "public").await;
+    }
+    alice.repo_create("model", "alice/secret", "private").await;
+    alice.commit("models/alice/secret", "main", &[("README.md", b"# Nobody else reads this\n")]).await.expect(200);
+    let files: [(&str, &[u8]); 4] = [
+        ("README.md", CARD.as_bytes()),
+        ("src/a b#.py", b"import os\nprint(1 < 2)\n"),
+        ("model.safetensors", &[7; 200_000]),
+        ("notes.txt", b"one\ntwo\nthree\n"),
+    ];
+    alice.commit("models/alice/m", "main", &files).await.expect(200);
+    alice.commit("models/alice/m", "main", &[("notes.txt", b"one\nzwei\nthree\n")]).await.expect(200);
+    alice
+        .commit(
+            "datasets/alice/data",
+            "main",
+            &[("README.md", b"---\nlicense: mit\n---\n# Data\n"), ("a.csv", b"a,b\n1,2\n")],
+        )
+        .await
+        .expect(200);
+    node
+}
+
+/// The pages of [`filled`], each with the bytes that it may weigh with its style.
+fn addresses() -> Vec<(&'static str, usize)> {
+    let light = [
+        "/",
+        "/models",
+        "/models?search=m&sort=downloads",
+        "/datasets",
+        "/spaces",
+        "/alice",
+        "/acme",
+        "/-/node",
+        "/-/sign-in",
+    ];
+    let heavy = [
+        "/alice/m",
+        "/datasets/alice/data",
+        "/spaces/alice/app",
+        "/alice/m/tree/main",
+        "/alice/m/tree/main/src",
+        "/alice/m/blob/main/README.md",
+        "/alice/m/blob/main/src/a%20b%23.py",
+        "/alice/m/blob/main/model.safetensors",
+        "/alice/m/commits/main",
+        "/alice/m/commit/main",
+        "/alice/m/refs",
+    ];
+    light.map(|path| (path, LIGHT_BYTES_MAX)).into_iter().chain(heavy.map(|path| (path, REPO_BYTES_MAX))).collect()
+}
+
+#[tokio::test]
+async fn every_page_is_whole_light_and_guarded_in_every_language() {
+    let node = filled(NodeOptions::default()).await;
+    let reader = node.anonymous();
+    let home = browse(&reader, "/", &[]).await.expect(200).text();
+    let style = home.split("href=\"").find(|rest| rest.starts_with("/-/style-")).unwrap().split('"').next().unwrap();
+    let styled = browse(&reader, style, &[("accept-encoding", "gzip")]).await.expect(200);
+    assert!(styled.header("cache-control").contains("immutable"), "{:?}", styled.headers);
+    for (path, bytes_max) in addresses() {
+        for (language, direction) in
+            [("en", "ltr"), ("ar", "rtl"), ("zh", "ltr"), ("ru", "ltr"), ("fr", "ltr"), ("es", "ltr")]
+        {
+            let answer = browse(&reader, path, &[("accept-language", language)]).await.expect(200);
+            let text = answer.text();
+            assert!(text.contains(&format!("<html lang=\"{language}\" dir=\"{direction}\">")), "{path}");
+            assert!(text.contains("<main id=\"main\"") && text.ends_with("</html>") && text.contains("<h1>"), "{path}");
+            // Nothing runs, and nothing comes from elsewhere.
+            for forbidden in ["<script", "javascript:", "style=\"", "src=\"http", "@import", "url("] {
+                assert!(!text.contains(forbidden), "{path} has {forbidden}");
+            }
+            let policy = answer.header("content-security-policy");
+            assert!(
+                policy.starts_with("default-src 'none'") && policy.contains("frame-ancestors 'none'"),
+                "{path}: {policy}"
+            );
+            assert_eq!(answer.header("x-content-type-options"), "nosniff", "{path}");
+            assert_eq!(answer.header("x-frame-options"), "DENY", "{path}");
+            assert_eq!(answer.header("access-control-allow-origin"), "", "{path}");
+            let packed =
+                browse(&reader, path, &[("accept-language", language), ("accept-encoding", "gzip")]).await.expect(200);
+            let weight = packed.body.len() + styled.body.len();
+            assert!(weight <= bytes_max, "{path} in {language} weighs {weight} of {bytes_max} bytes");
+        }
+        let head = reader.send(reader.request(Method::HEAD, path).header("accept", BROWSER)).await.expect(200);
+        assert!(head.body.is_empty() && head.header("content-type").starts_with("text/html"), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn the_heaviest_pages_stay_light() {
+    let node = filled(NodeOptions::default()).await;
+    let alice = node.client("alice");
+    // Text that compresses badly: random letters in three scripts.
+    let mut seed = 7u64;
+    let mut random = |alphabet: &[char], letters: usize| -> String {
+        let next = |_| {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            let place = (seed >> 33) as usize;
+            if place.is_multiple_of(90) { '\n' } else { alphabet[place % alphabet.len()] }
+        };
+        (0..letters).map(next).collect()
+    };
+    let latin: Vec<char> = ('A'..='Z').chain('a'..='z').chain('0'..='9').collect();
+    let chinese: Vec<char> = ('\u{4e00}'..'\u{5a00}').collect();
+    let card = format!("---\nlanguage: zh\n---\n{}", random(&chinese, 60_000));
+    let text = random(&latin, 120_000);
+    alice
+        .commit("models/alice/base", "main", &[("README.md", card.as_bytes()), ("a.txt", text.as_bytes())])
+        .await
+        .expect(200);
+    let names: Vec<String> = (0..300).map(|n| format!("{}{n}.txt", random(&latin, 60).replace('\n', "x"))).collect();
+    let files: Vec<(&str, &[u8])> = names.iter().map(|name| (name.as_str(), name.as_bytes())).collect();
+    alice.commit("models/alice/base", "main", &files).await.expect(200);
+    let style = 2_000;
+    for path in ["", "/tree/main", "/blob/main/a.txt", "/commit/main", "/commits/main"] {
+        let path = format!("/alice/base{path}");
+        let weight = browse(&node.anonymous(), &path, &[("accept-encoding", "gzip"), ("accept-language", "ar")])
+            .await
+            .expect(200)
+            .body
+            .len()
+            + style;
+        assert!(weight <= REPO_BYTES_MAX, "{path} weighs {weight} bytes");
+    }
+    // Forty repositories with the longest names.
+    for n in 0..25 {
+        let name = format!("{}{n}", random(&latin, 90).replace('\n', "x"));
+        alice.repo_create("model", &format!("alice/{name}"), "public").await;
+    }
+    for path in ["/", "/models"] {
+        let weight =
+            browse(&node.anonymous(), path, &[("accept-encoding", "gzip")]).await.expect(200).body.len() + style;
+        assert!(weight <= LIGHT_BYTES_MAX, "{path} weighs {weight} bytes");
+    }
+}
+
+#[tokio::test]
+async fn a_repository_tells_what_it_is() {
+    let node = filled(NodeOptions::default()).await;
+    node.hub.log_advance().await.unwrap();
+    let page = browse(&node.anonymous(), "/alice/m", &[]).await.expect(200).text();
+    for expected in [
+        "apache-2.0",
+        "href=\"/alice/base\"",
+        "href=\"/datasets/alice/data\"",
+        "<h2>Swahili for clinics</h2>",
+        "src=\"/alice/m/resolve/main/img/chart.png\"",
+        "200 KB",
+        "5 files",
+        "All of it is on this node",
+        "In the signed log of this node, entry",
+        "hf download alice/m",
+        "from_pretrained",
+        "resolve/main/model.safetensors",
+    ] {
+        assert!(page.contains(expected), "{expected} in {page}");
+    }
+    assert!(!page.contains("pipeline_tag:"), "the metadata is not part of the card: {page}");
+    // Lineage the other way round.
+    let base = browse(&node.anonymous(), "/alice/base", &[]).await.expect(200).text();
+    assert!(base.contains("href=\"/alice/m\"") && base.contains("There is no card"), "{base}");
+    let data = browse(&node.anonymous(), "/datasets/alice/data", &[]).await.expect(200).text();
+    assert!(data.contains("href=\"/alice/m\"") && data.contains("load_dataset"), "{data}");
+}
+
+#[tokio::test]
+async fn files_and_commits_are_shown() {
+    let node = filled(NodeOptions::default()).await;
+    let reader = node.anonymous();
+    let file = browse(&reader, "/alice/m/blob/main/src/a%20b%23.py", &[]).await.expect(200).text();
+    assert!(
+        file.contains("<span>print(1 &lt; 2)\n</span>")
+            && file.contains("/alice/m/resolve/main/src/a%20b%23.py?download=true"),
+        "{file}"
+    );
+    let card = browse(&reader, "/alice/m/blob/main/README.md", &[]).await.expect(200).text();
+    assert!(card.contains("<h2>Swahili") && card.contains("plain=1"), "{card}");
+    let source = browse(&reader, "/alice/m/blob/main/README.md?plain=1", &[]).await.expect(200).text();
+    assert!(source.contains("<span>license: apache-2.0\n</span>"), "{source}");
+    let large = browse(&reader, "/alice/m/blob/main/model.safetensors", &[]).await.expect(200).text();
+    assert!(large.contains("This is a large file"), "{large}");
+    let commit = browse(&reader, "/alice/m/commit/main", &[]).await.expect(200).text();
+    assert!(commit.contains("<del>two</del><ins>zwei</ins>") && commit.contains("1 file changed"), "{commit}");
+    let history = browse(&reader, "/alice/m/commits/main", &[]).await.expect(200).text();
+    assert_eq!(history.matches("a test commits").count(), 2, "{history}");
+    let refs = browse(&reader, "/alice/m/refs", &[]).await.expect(200).text();
+    assert!(refs.contains("href=\"/alice/m/tree/main\""), "{refs}");
+    // Raw bytes of strangers never run on this origin.
+    let raw = browse(&reader, "/alice/m/resolve/main/README.md", &[]).await.expect(200);
+    assert_eq!(raw.header("content-security-policy"), "default-src 'none'; sandbox");
+    assert_eq!(raw.header("content-type"), "text/plain; charset=utf-8");
+}
+
+#[tokio::test]
+async fn programs_see_no_pages() {
+    let node = filled(NodeOptions::default()).await;
+    let reader = node.anonymous();
+    let as_program = |path: &str| reader.request(Method::GET, path).header("accept", "application/json");
+    for (path, _) in addresses() {
+        let answer = reader.send(as_program(path)).await.expect(404);
+        assert!(answer.json()["error"].as_str().unwrap().starts_with("nothing is served at /"), "{path}");
+    }
+    for path in ["/alice/m", "/models", "/alice"] {
+        let posted = reader.post(path, &json!({})).await.expect(404);
+        assert!(posted.json()["error"].as_str().unwrap().starts_with("nothing is served at /"), "{path}");
+    }
+    // What errors were is what they are, unless HTML is asked for by name.
+    let missing = reader.get("/alice/none/resolve/main/a").await.expect(401);
+    assert_eq!(
+        (missing.header("x-error-code"), missing.header("www-authenticate")),
+        ("RepoNotFound", "Basic realm=\"karez\"")
+    );
+    missing.json();
+    let api = browse(&reader, "/api/models/alice/none", &[]).await.expect(401);
+    api.json();
+    for path in ["/api/nothing", "/cas/nothing", "/nowhere/at/all/x"] {
+        reader.get(path).await.expect(404).json();
+    }
+}
+
+#[tokio::test]
+async fn errors_say_what_to_do() {
+    let node = filled(NodeOptions::default()).await;
+    let reader = node.anonymous();
+    for path in [
+        "/alice/none",
+        "/alice/secret",
+        "/nobody",
+        "/alice/m/blob/main/none.txt",
+        "/alice/m/tree/none",
+        "/alice/m/resolve/main/none",
+        "/a/b/c/d",
+    ] {
+        let answer = browse(&reader, path, &[("accept-language", "fr")]).await.expect(404);
+        let text = answer.text();
+        assert!(text.contains("<h1>Introuvable</h1>") && text.contains("/-/sign-in?next="), "{path}: {text}");
+        assert_eq!(answer.header("www-authenticate"), "", "a browser would open a window of its own: {path}");
+        assert_eq!(answer.header("cache-control"), "no-store", "{path}");
+        assert!(answer.header("content-security-policy").contains("frame-ancestors 'none'"), "{path}");
+    }
+    // The same words for what is private and for what is not there.
+    let unnamed = |text: String, name: &str| {
+        let id = text.split("<code dir=\"ltr\">").last().unwrap().split('<').next().unwrap().to_owned();
+        text.replace(name, "?").replace(&id, "")
+    };
+    let private = unnamed(browse(&reader, "/alice/secret", &[]).await.text(), "secret");
+    assert_eq!(private, unnamed(browse(&reader, "/alice/hidden", &[]).await.text(), "hidden"));
+    browse(&reader, "/alice/m/commits/main?p=x", &[]).await.expect(400);
+    browse(&reader, "/models?cursor=forged", &[]).await.expect(400);
+}
+
+/// Returns the cookie that an answer sets, as a browser sends it back.
+fn cookie(answer: &Answer, name: &str) -> Option<String> {
+    let set = answer.headers.get_all("set-cookie").iter().filter_map(|value| value.to_str().ok());
+    set.filter(|cookie| cookie.starts_with(&format!("{name}=")))
+        .map(|cookie| cookie.split(';').next().unwrap().to_owned())
+        .next()
+}
+
+/// A form that was shown: the proof in it, and the cookie that came along.
+async fn form(client: &TestClient, cookies: &str) -> (String, String) {
+    let shown = browse(client, "/-/sign-in?next=/alice/secret", &[("cookie", cookies)]).await.expect(200);
+    let text = shown.text();
+    let proof = text.split("name=\"proof\" value=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
+    (proof, cookie(&shown, "karez_form").unwrap_or_else(|| cookies.to_owned()))
+}
+
+async fn send_form(client: &TestClient, path: &str, body: &str, headers: &[(&str, &str)]) -> Answer {
+    let mut request = client.request(Method::POST, path).header("accept", BROWSER).body(body.to_owned());
+    request = request.header("content-type", "application/x-www-form-urlencoded");
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    client.send(request).await
+}
+
+#[tokio::test]
+async fn a_browser_signs_in_and_out() {
+    let node = filled(NodeOptions::default()).await;
+    let browser = node.anonymous();
+    let token = node.token("alice", TokenRole::Write);
+    let (proof, form_cookie) = form(&browser, "").await;
+    let body = format!("proof={proof}&next=%2Falice%2Fsecret&token={token}");
+    let signed_in = send_form(&browser, "/-/sign-in", &body, &[("cookie", &form_cookie)]).await.expect(303);
+    assert_eq!(signed_in.header("location"), "/alice/secret");
+    let set = signed_in.header("set-cookie").to_owned();
+    assert!(set.contains("HttpOnly") && set.contains("SameSite=Lax") && !set.contains(token), "{set}");
+    let session = cookie(&signed_in, "karez_session").unwrap();
+    let page = browse(&browser, "/alice/secret", &[("cookie", &session)]).await.expect(200);
+    assert!(
+        page.text().contains("Nobody else reads this") && page.header("cache-control") == "private, no-cache",
+        "{}",
+        page.text()
+    );
+    browse(&browser, "/alice/secret/resolve/main/README.md", &[("cookie", &session)]).await.expect(200);
+    // The cookie reads; it changes nothing, and programs do not know it.
+    let request = browser.request(Method::POST, "/api/repos/create").header("cookie", &session);
+    browser.send(request.json(&json!({ "name": "x" }))).await.expect(401);
+    browse(&browser, "/api/models/alice/secret", &[("cookie", &session)]).await.expect(401);
+    for at in [20, session.len() - 1] {
+        let mut forged = session.clone().into_bytes();
+        forged[at] = if forged[at] == b'A' { b'B' } else { b'A' };
+        let forged = String::from_utf8(forged).unwrap();
+        browse(&browser, "/alice/secret", &[("cookie", &forged)]).await.expect(404);
+    }
+    // Out again.
+    let (proof, _) = form(&browser, &format!("{session}; {form_cookie}")).await;
+    let cookies = format!("{session}; {form_cookie}");
+    send_form(&browser, "/-/sign-out", "proof=forged", &[("cookie", &cookies)]).await.expect(400);
+    let out = send_form(&browser, "/-/sign-out", &format!("proof={proof}"), &[("cookie", &cookies)]).await.expect(303);
+    assert!(
+        out.header("set-cookie").starts_with("karez_session=; ") && out.header("set-cookie").contains("Max-Age=0"),
+        "{out:?}"
+    );
+    // A session ends with its time.
+    node.advance_secs(7 * 86_400 + 1);
+    browse(&browser, "/alice/secret", &[("cookie", &session)]).await.expect(404);
+}
+
+#[tokio::test]
+async fn a_session_ends_with_its_token() {
+    let node = filled(NodeOptions::default()).await;
+    let (browser, operator) = (node.anonymous(), karez_hub::Actor::Operator);
+    let new = karez_hub::NewToken { name: "browser".to_owned(), role: TokenRole::Read, expires: None };
+    let token = node.hub.token_create(&operator, "alice", new).await.unwrap();
+    let (proof, form_cookie) = form(&browser, "").await;
+    let body = format!("proof={proof}&token={token}");
+    let session = cookie(
+        &send_form(&browser, "/-/sign-in", &body, &[("cookie", &form_cookie)]).await.expect(303),
+        "karez_session",
+    )
+    .unwrap();
+    browse(&browser, "/alice/secret", &[("cookie", &session)]).await.expect(200);
+    let tokens = node.hub.token_list(&operator, "alice").await.unwrap();
+    let id = tokens.iter().find(|token| token.name == "browser").unwrap().id;
+    node.hub.token_revoke(&operator, "alice", id).await.unwrap();
+    browse(&browser, "/alice/secret", &[("cookie", &session)]).await.expect(404);
+    browse(&browser, "/alice/m", &[("cookie", &session)]).await.expect(200);
+}
+
+#[tokio::test]
+async fn forms_of_others_are_refused_and_guessing_ends() {
+    let node = filled(NodeOptions::default()).await;
+    let browser = node.anonymous();
+    let token = node.token("alice", TokenRole::Read);
+    let (proof, form_cookie) = form(&browser, "").await;
+    let body = format!("proof={proof}&token={token}");
+    for headers in [
+        vec![],
+        vec![("cookie", "karez_form=00000000000000000000000000000000")],
+        vec![("cookie", form_cookie.as_str()), ("origin", "https://evil.example")],
+        vec![("cookie", form_cookie.as_str()), ("sec-fetch-site", "cross-site")],
+    ] {
+        let refused = send_form(&browser, "/-/sign-in", &body, &headers).await.expect(400);
+        assert!(cookie(&refused, "karez_session").is_none(), "{headers:?}");
+    }
+    let own = [("cookie", form_cookie.as_str()), ("origin", node.url()), ("sec-fetch-site", "same-origin")];
+    send_form(&browser, "/-/sign-in", &body, &own).await.expect(303);
+    let wrong = format!("proof={proof}&token=hf_wrong");
+    for _ in 0..20 {
+        send_form(&browser, "/-/sign-in", &wrong, &own).await.expect(422);
+    }
+    let over = send_form(&browser, "/-/sign-in", &wrong, &own).await.expect(429);
+    assert_eq!(over.header("retry-after"), "60");
+    node.advance_secs(61);
+    send_form(&browser, "/-/sign-in", &body, &own).await.expect(303);
+    node.advance_secs(3_600);
+    send_form(&browser, "/-/sign-in", &body, &own).await.expect(400);
+}
+
+#[tokio::test]
+async fn the_language_is_asked_for_remembered_or_accepted() {
+    let node = filled(NodeOptions::default()).await;
+    let reader = node.anonymous();
+    let asked = browse(&reader, "/models?search=x&lang=ru", &[("accept-language", "fr")]).await.expect(200);
+    assert!(asked.text().contains("<html lang=\"ru\""), "{}", asked.text());
+    assert!(asked.text().contains("href=\"/models?search=x&amp;lang=ar\""), "{}", asked.text());
+    let remembered = cookie(&asked, "karez_lang").unwrap();
+    let next = browse(&reader, "/models", &[("cookie", &remembered), ("accept-language", "fr")]).await.expect(200);
+    assert!(next.text().contains("<html lang=\"ru\"") && cookie(&next, "karez_lang").is_none());
+    let unknown = browse(&reader, "/models?lang=\"><script>", &[]).await.expect(200);
+    assert!(unknown.text().contains("<html lang=\"en\"") && !unknown.text().contains("<script"), "{}", unknown.text());
+}
+
+/// What strangers write where: none of it may come out as it went in.
+#[tokio::test]
+async fn what_strangers_write_is_only_read() {
+    let limits = Limits::default();
+    let node = filled(NodeOptions { limits, ..NodeOptions::default() }).await;
+    let alice = node.client("alice");
+    let payload = "<img src=x onerror=alert(1)>";
+    let name = "\"><svg onload=alert(1)>.txt";
+    let card = format!(
+        "---\nlicense: '{payload}'\nlanguage: '{payload}'\npipeline_tag: '{payload}'\nlibrary_name: '{payload}'\ntags: ['{payload}']\n\
+         base_model: '{payload}'\nlicense_link: 'javascript:alert(1)'\n---\n# {payload}\n\n<script>alert(1)</script>\n\n[x](javascript:alert(1))\n"
+    );
+    alice.repo_create("model", "alice/evil", "public").await;
+    let header = json!({ "key": "header", "value": { "summary": payload, "description": format!("{payload}\n</pre><script>") } });
+    let file = |path: &str, content: &str| {
+        use base64::Engine as _;
+        let content = base64::engine::general_purpose::STANDARD.encode(content);
+        json!({ "key": "file", "value": { "path": path, "content": content, "encoding": "base64" } })
+    };
+    let lines = [header, file("README.md", &card), file(name, payload), file("page.html", "<script>alert(1)</script>")];
+    let body: String = lines.iter().map(|line| format!("{line}\n")).collect();
+    let request = alice
+        .request(Method::POST, "/api/models/alice/evil/commit/main")
+        .header("content-type", "application/x-ndjson")
+        .body(body);
+    alice.send(request).await.expect(200);
+    let encoded = "%22%3E%3Csvg%20onload%3Dalert%281%29%3E.txt";
+    let blob = format!("/alice/evil/blob/main/{encoded}");
+    let query = format!("/models?search={}&filter={}&sort={0}", "%3Csvg%20onload%3Dalert(1)%3E", "%22%3E%3Cscript%3E");
+    let next = "/-/sign-in?next=/%22%3E%3Cscript%3Ealert(1)%3C/script%3E";
+    for path in [
+        "/",
+        "/models",
+        "/alice",
+        "/alice/evil",
+        "/alice/evil/tree/main",
+        &blob,
+        "/alice/evil/blob/main/README.md?plain=1",
+        "/alice/evil/blob/main/page.html",
+        "/alice/evil/commits/main",
+        "/alice/evil/commit/main",
+        &query,
+        next,
+        "/%3Cscript%3Ealert(1)%3C/script%3E",
+        "/alice/%3Csvg%3E/tree/main/%3Cscript%3E",
+    ] {
+        let answer = browse(&node.anonymous(), path, &[]).await;
+        assert!(answer.status == 200 || answer.status == 404, "{path}: {}", answer.status);
+        let text = answer.text();
+        // A picture of the repository itself may stand in its card.
+        let text = text.replace("<img src=\"/alice/evil/resolve/main/x\" loading=\"lazy\" alt=\"\">", "");
+        for tag in ["<script", "<svg", "onerror=alert(1)>", "\"javascript:", "<img"] {
+            assert!(!text.contains(tag), "{path} has {tag}: {text}");
+        }
+    }
+    // Served as it is, it is neither a page nor a picture of this origin.
+    let raw = browse(&node.anonymous(), "/alice/evil/resolve/main/page.html", &[]).await.expect(200);
+    assert_eq!(raw.header("content-type"), "application/octet-stream");
+    assert_eq!(raw.header("content-security-policy"), "default-src 'none'; sandbox");
+    assert_eq!(raw.header("x-content-type-options"), "nosniff");
+}
