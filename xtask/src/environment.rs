@@ -1,4 +1,4 @@
-//! Sets up what the tests need: packages of the distribution, virtual environments, one npm package.
+//! Sets up what the tests need: packages of the distribution, virtual environments, npm packages.
 //!
 //! Every environment lies under `target/clients/` in a folder named after the hash of its requirements, so a change of a version makes
 //! a new one and an interrupted installation is never taken for a whole one. Where packages come from is the business of the machine's
@@ -16,8 +16,8 @@ use anyhow::{Context, Result, bail};
 use crate::process::{find, is_root, read, root, target};
 
 /// Programs of the distribution and the packages that bring them.
-const PROGRAMS: [(&str, &str); 4] =
-    [("curl", "curl"), ("git", "git"), ("git-lfs", "git-lfs"), ("nginx", "nginx-light")];
+const PROGRAMS: [(&str, &str); 5] =
+    [("chromium", "chromium"), ("curl", "curl"), ("git", "git"), ("git-lfs", "git-lfs"), ("nginx", "nginx-light")];
 
 /// What the rows over poor lines need besides.
 const NET_PROGRAMS: [(&str, &str); 4] =
@@ -127,11 +127,21 @@ pub fn postgres_programs() -> Option<PathBuf> {
 
 /// Installs the JavaScript client and returns the folder that holds its `node_modules`.
 pub fn ensure_javascript() -> Result<PathBuf> {
-    let manifest = root().join("tests/clients/js/package.json");
-    let wanted = fs::read(&manifest).context("reading the manifest of the JavaScript client")?;
-    let folder = target().join(format!("clients/js-{:016x}", hash_of(&wanted)));
+    ensure_npm("the JavaScript client", "tests/clients/js/package.json", "js")
+}
+
+/// Installs what drives the browser over the pages, and returns the folder that holds its `node_modules`. The browser itself is a
+/// package of the distribution.
+pub fn ensure_browser() -> Result<PathBuf> {
+    ensure_npm("what drives the browser", "tests/pages/package.json", "browser")
+}
+
+fn ensure_npm(what: &str, manifest: &str, name: &str) -> Result<PathBuf> {
+    let manifest = root().join(manifest);
+    let wanted = fs::read(&manifest).with_context(|| format!("reading the manifest of {what}"))?;
+    let folder = target().join(format!("clients/{name}-{:016x}", hash_of(&wanted)));
     once(&folder, || {
-        println!("   installing the JavaScript client");
+        println!("   installing {what}");
         fs::create_dir_all(&folder)?;
         fs::copy(&manifest, folder.join("package.json"))?;
         read(Command::new("npm").args(["install", "--no-audit", "--no-fund", "--silent"]).current_dir(&folder))?;

@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use super::rust::number_before;
 use crate::{
-    environment::{Venv, ensure_javascript},
+    environment::{Venv, ensure_browser, ensure_javascript},
     process::{root, shown, target},
     report::Counts,
 };
@@ -31,6 +31,12 @@ pub fn others(postgres_url: &str) -> Result<Counts> {
             ("KAREZ_TEST_JAVASCRIPT", javascript.as_ref()),
         ],
     )
+}
+
+/// Every page in Chromium: accessible, light, whole on a phone, and safe with what strangers wrote.
+pub fn pages() -> Result<Counts> {
+    let browser = ensure_browser()?;
+    pytest(Venv::Hub2, "tests/pages", &[("KAREZ_TEST_BROWSER", browser.to_string_lossy().as_ref())])
 }
 
 fn pytest(venv: Venv, folder: &str, environment: &[(&str, &str)]) -> Result<Counts> {

@@ -156,6 +156,10 @@ fn counts_as_download(is_head: bool, asked: &HeaderMap, file: &Resolved) -> bool
     let comes_through_xet =
         asked.contains_key(DOWNLOAD_COUNTER) && file.large.is_some_and(|large| large.hash.is_some());
     let range = asked.get(header::RANGE).and_then(|value| value.to_str().ok());
+    // A picture that a browser draws as a part of a page was not downloaded by anybody.
+    if asked.get("sec-fetch-dest").is_some_and(|value| value == "image") {
+        return false;
+    }
     let from_start = range.is_none_or(|range| range.trim_start().starts_with("bytes=0-"));
     if comes_through_xet { is_head } else { !is_head && from_start }
 }

@@ -75,13 +75,13 @@ async fn content(
     file: &Resolved,
     is_plain: bool,
 ) -> ApiResult<FileContent> {
-    if file.large.is_some() {
-        return Ok(FileContent::Large);
-    }
     let ending =
         file.path.file_name().rsplit_once('.').map_or(String::new(), |(_, ending)| ending.to_ascii_lowercase());
     if PICTURES.contains(&ending.as_str()) && file.file_bytes <= PICTURE_BYTES_MAX {
         return Ok(FileContent::Picture);
+    }
+    if file.large.is_some() {
+        return Ok(FileContent::Large);
     }
     let is_card = ending == "md" && !is_plain;
     let bytes_max = if is_card { CARD_BYTES_MAX } else { TEXT_BYTES_MAX } as u64;

@@ -220,6 +220,15 @@ async fn files_and_commits_are_shown() {
     assert_eq!(history.matches("a test commits").count(), 2, "{history}");
     let refs = browse(&reader, "/alice/m/refs", &[]).await.expect(200).text();
     assert!(refs.contains("href=\"/alice/m/tree/main\""), "{refs}");
+    // A picture that a browser draws as a part of a page is not a download; what somebody saves is.
+    let downloads = async || {
+        node.hub.downloads_flush().await.unwrap();
+        reader.get("/api/models/alice/m").await.json()["downloads"].as_u64().unwrap()
+    };
+    browse(&reader, "/alice/m/resolve/main/notes.txt", &[("sec-fetch-dest", "image")]).await.expect(200);
+    assert_eq!(downloads().await, 0);
+    browse(&reader, "/alice/m/resolve/main/notes.txt", &[("sec-fetch-dest", "document")]).await.expect(200);
+    assert_eq!(downloads().await, 1);
     // Raw bytes of strangers never run on this origin.
     let raw = browse(&reader, "/alice/m/resolve/main/README.md", &[]).await.expect(200);
     assert_eq!(raw.header("content-security-policy"), "default-src 'none'; sandbox");

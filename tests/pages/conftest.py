@@ -1,0 +1,91 @@
+"""A node with everything that pages show, and a browser that looks at it."""
+
+import json
+import os
+import shutil
+import struct
+import subprocess
+import sys
+import zlib
+from pathlib import Path
+
+import pytest
+
+sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "clients")]
+
+from content import CARD, PAYLOADS  # noqa: E402
+from node import Node  # noqa: E402
+
+for name in list(os.environ):
+    if name.startswith("HF_"):
+        del os.environ[name]
+
+def png(width: int, height: int) -> bytes:
+    """A picture of one colour."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    rows = b"".join(b"\0" + b"\x30\x60\x90" * width for _ in range(height))
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+
+
+@pytest.fixture(scope="session")
+def node(tmp_path_factory):
+    node = Node(tmp_path_factory.mktemp("pages")).start()
+    yield node
+    node.stop()
+    log = (node.folder / "log").read_text(errors="replace")
+    assert "panicked" not in log, log
+
+
+@pytest.fixture(scope="session")
+def alice(node):
+    """Her token; what she has is on the node when somebody looks."""
+    from huggingface_hub import CommitOperationAdd, HfApi
+
+    token = node.user("alice")
+    node.organization("acme", alice="admin")
+    api = HfApi(endpoint=node.endpoint, token=token)
+
+    def commit(repo: str, kind: str, files: dict[str, bytes], message: str) -> None:
+        operations = [CommitOperationAdd(path, content) for path, content in files.items()]
+        api.create_commit(repo, operations, commit_message=message, repo_type=kind)
+
+    for repo, kind, private in [
+        ("alice/base", "model", False), ("alice/m", "model", False), ("alice/data", "dataset", False), ("alice/secret", "model", True),
+        ("alice/evil", "model", False),
+    ]:
+        api.create_repo(repo, repo_type=kind, private=private)
+    files = {
+        "README.md": CARD.encode(), "img/chart.png": png(2000, 40), "src/a b#.py": b"import os\n" * 30, "model.safetensors": os.urandom(300_000),
+        "a-very-long-name-" + "x" * 120 + ".txt": b"text " * 400, "notes.txt": b"one\ntwo\n",
+    }
+    commit("alice/m", "model", files, "first")
+    commit("alice/m", "model", {"notes.txt": b"one\nzwei\n"}, "a message that says what was done and why, at some length, so that it must be broken on a phone")
+    commit("alice/data", "dataset", {"README.md": b"---\nlicense: mit\nlanguage: ar\n---\n# \xd8\xa8\xd9\x8a\xd8\xa7\xd9\x86\xd8\xa7\xd8\xaa\n", "a.csv": b"a,b\n1,2\n"}, "data")
+    commit("alice/secret", "model", {"README.md": b"# For alice only\n"}, "secret")
+    hostile = "---\nlicense: other\nlicense_name: '<script>alert(1)</script>'\nlanguage: '\"><script>alert(1)</script>'\ntags: ['<img src=x onerror=alert(1)>']\n---\n"
+    cards = {f"card-{number}.md": f"{payload}\n\n- {payload}\n".encode() for number, payload in enumerate(PAYLOADS)}
+    names = {"\"><img src=x onerror=alert(1)>.txt": b"x", "<svg onload=alert(1)>.md": b"x", "page.html": b"<script>alert(1)</script>", "x.svg": b"<svg xmlns='http://www.w3.org/2000/svg' onload='alert(1)'/>"}
+    commit("alice/evil", "model", {"README.md": (hostile + "\n\n".join(PAYLOADS)).encode()} | cards | names, "<img src=x onerror=alert(1)>")
+    return token
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """Looks at addresses with Chromium and says what it saw."""
+    modules = Path(os.environ["KAREZ_TEST_BROWSER"])
+    # Node finds modules beside the script, not beside the working folder.
+    script = shutil.copy(Path(__file__).parent / "look.mjs", modules / f"look-{os.getpid()}.mjs")
+
+    def look(**wishes) -> list[dict]:
+        done = subprocess.run(
+            ["node", script, json.dumps(wishes | {"chromium": shutil.which("chromium")})], capture_output=True, text=True, timeout=1200
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return [json.loads(line) for line in done.stdout.splitlines()]
+
+    yield look
+    os.unlink(script)
