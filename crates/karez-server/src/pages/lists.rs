@@ -20,7 +20,7 @@ pub(super) struct Looking {
     pub tag: String,
     /// The owner of all.
     pub author: String,
-    /// `modified`, `created` or `downloads`.
+    /// `modified`, `created` or `downloads`; otherwise what fits best, or is newest.
     pub sort: String,
     /// Where the page begins.
     pub cursor: String,
@@ -36,9 +36,12 @@ pub(super) async fn find(state: &AppState, caller: &Actor, kind: RepoKind, looki
         author: given(&looking.author),
         tags: given(&looking.tag).into_iter().collect(),
         sort: match looking.sort.as_str() {
-            "created" => RepoSort::Created,
-            "downloads" => RepoSort::Downloads,
-            _ => RepoSort::Modified,
+            "created" => Some(RepoSort::Created),
+            "downloads" => Some(RepoSort::Downloads),
+            // What fits the words best comes first, unless somebody asks for another order.
+            "modified" => Some(RepoSort::Modified),
+            _ if looking.words.trim().is_empty() => Some(RepoSort::Modified),
+            _ => None,
         },
         direction: Direction::Descending,
         page_items: Some(looking.items),
@@ -77,7 +80,8 @@ pub(super) async fn list(
     asked: Asked,
 ) -> ApiResult<Response> {
     let text = |name: &str| asked.value(name).to_owned();
-    let sort = if asked.value("sort").is_empty() { "modified".to_owned() } else { text("sort") };
+    let has_words = !asked.value("search").trim().is_empty();
+    let sort = if asked.value("sort").is_empty() && !has_words { "modified".to_owned() } else { text("sort") };
     let looking = Looking {
         words: text("search"),
         tag: text("filter"),
