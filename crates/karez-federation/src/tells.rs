@@ -53,7 +53,11 @@ impl Federation {
     }
 
     async fn tells_now(&self) -> Result<Told, PeerError> {
-        let table = self.table();
+        let mut table = self.table();
+        // Just started: what is told now is believed until somebody asks again, which may be in an hour.
+        if table.all().is_empty() {
+            table = self.refresh().await?;
+        }
         // Without the own log, whose news these are, and without cosignatures, which change nothing of a tree.
         let seen = self.hub.log_checkpoints_seen().await.map_err(|error| PeerError::Here(error.to_string()))?;
         let own = self.hub.log_keys().origin();
