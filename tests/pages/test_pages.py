@@ -24,7 +24,7 @@ class Careless(http.server.BaseHTTPRequestHandler):
     """A page with every fault that the other tests look for."""
 
     def do_GET(self):
-        page = b"<!doctype html><html><body><p style='width:3000px;color:#eee'>x</p><img src='http://127.0.0.1:9/x'><script>alert(1)</script>"
+        page = b"<!doctype html><html><body><p style='color:#eee;background:#fff'>hardly to be read</p><div style='width:3000px'>wide</div><img src='http://127.0.0.1:9/x'><script>alert(1)</script>"
         self.send_response(200)
         self.send_header("Content-Type", "text/html")
         self.send_header("Content-Length", str(len(page)))

@@ -221,7 +221,9 @@ impl Catalog {
                 )
                 .await?;
             let Some(mirror) = mirror_in(tx, id).await?.filter(|_| changed == 1) else { return Ok(None) };
-            repo_changed(tx, id).await?;
+            if patch.is_news() {
+                repo_changed(tx, id).await?;
+            }
             if patch.withdrawn.is_some() || patch.local_override.is_some() {
                 let remote = remote_in(tx, mirror.remote).await?;
                 hidden_settle(tx, &valid("remote", "the remote of a mirror is gone", remote)?, Some(id)).await?;

@@ -131,6 +131,15 @@ pub struct MirrorPatch {
     pub is_pinned: Option<bool>,
 }
 
+impl MirrorPatch {
+    /// Tells whether this changes what others see of the mirror, and not only that it was looked at.
+    pub(crate) fn is_news(&self) -> bool {
+        let MirrorPatch { remote_repo, keep, is_restricted, gated, withdrawn, local_override, .. } = self;
+        let visible = is_restricted.is_some() || gated.is_some() || withdrawn.is_some() || local_override.is_some();
+        visible || remote_repo.is_some() || keep.is_some()
+    }
+}
+
 /// What came from the origin of a mirror, verified: one transaction.
 #[derive(Debug, Clone)]
 pub struct MirrorWrite {

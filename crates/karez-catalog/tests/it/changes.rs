@@ -2,13 +2,16 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use karez_catalog::{Change, RepoFacts, RepoPatch, Viewer};
+use karez_catalog::{Change, MirrorCreated, MirrorPatch, RemotePatch, RepoFacts, RepoPatch, Viewer};
 use karez_types::{RepoId, Visibility};
 
 use crate::db::{Db, NOW, cases, commit_to_main};
+use crate::mirrors::new_mirror;
+use crate::remotes::remote;
 
 cases!(
     every_act_is_a_change,
+    looking_at_a_mirror_is_no_change,
     pages_join,
     nothing_is_missed_beside_writers,
     a_restored_database_is_noticed,
@@ -72,6 +75,27 @@ async fn every_act_is_a_change(db: &Db) {
     // What did not happen is no change.
     assert!(!db.catalog.repo_delete(RepoId(9_999), NOW).await.unwrap());
     assert_eq!(reader.read(db, 10).await, []);
+}
+
+async fn looking_at_a_mirror_is_no_change(db: &Db) {
+    let hub = remote(db, "hub").await;
+    let mut reader = Reader::start(db).await;
+    let MirrorCreated::Created(made) = db.catalog.mirror_create(&new_mirror(&hub, "far/one"), NOW).await.unwrap()
+    else {
+        panic!()
+    };
+    let id = made.0.id;
+    assert_eq!(reader.read(db, 10).await, [id]);
+    let looked = MirrorPatch { checked: Some(NOW), verified_by: Some("log".to_owned()), ..MirrorPatch::default() };
+    db.catalog.mirror_update(id, &looked).await.unwrap();
+    assert_eq!(reader.read(db, 10).await, []);
+    let withdrawn = MirrorPatch { withdrawn: Some(Some(NOW)), ..MirrorPatch::default() };
+    db.catalog.mirror_update(id, &withdrawn).await.unwrap();
+    assert_eq!(reader.read(db, 10).await, [id]);
+    // What the remote hides changes what is seen of all its mirrors.
+    let hides = RemotePatch { settings: Some(serde_json::json!({"on_withdraw": "hide"})), ..RemotePatch::default() };
+    db.catalog.remote_update(hub.id, &hides).await.unwrap();
+    assert_eq!(reader.read(db, 10).await, [id]);
 }
 
 async fn pages_join(db: &Db) {

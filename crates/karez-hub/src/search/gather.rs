@@ -74,7 +74,7 @@ fn doc_of(repo: &Repo, card: &Value, text: &str, files: &[Sibling], origin: Opti
     let heading = || text.lines().find_map(|line| line.strip_prefix("# ")).map(str::trim);
     let mut tasks: Vec<String> = repo.pipeline_tag.iter().cloned().collect();
     tasks.extend(tagged(repo, "task_categories:"));
-    let languages = texts(&card["language"]).filter_map(|name| language_code(name));
+    let languages = texts(&card["language"]).filter_map(language_code);
     SearchDoc {
         readers: readers(repo),
         title: title.or_else(heading).unwrap_or_default().to_owned(),
@@ -137,10 +137,10 @@ fn size(repo: &Repo, files: &[Sibling]) -> Option<String> {
     let bytes: u64 = files.iter().filter_map(|file| file.blob.as_ref()).map(|blob| blob.file_bytes()).sum();
     let word = match bytes {
         0 => return None,
-        ..100_000_000 => "<100MB",
-        ..1_000_000_000 => "100MB-1GB",
-        ..10_000_000_000 => "1GB-10GB",
-        ..100_000_000_000 => "10GB-100GB",
+        1..100_000_000 => "<100MB",
+        100_000_000..1_000_000_000 => "100MB-1GB",
+        1_000_000_000..10_000_000_000 => "1GB-10GB",
+        10_000_000_000..100_000_000_000 => "10GB-100GB",
         _ => ">100GB",
     };
     Some(word.to_owned())
