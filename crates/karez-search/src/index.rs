@@ -12,6 +12,7 @@ use std::sync::{Mutex, PoisonError};
 
 use karez_types::RepoId;
 use tantivy::directory::MmapDirectory;
+use tantivy::indexer::IndexWriterOptions;
 use tantivy::merge_policy::LogMergePolicy;
 use tantivy::{Index, IndexReader, IndexSettings, IndexWriter, ReloadPolicy, TantivyDocument};
 
@@ -75,7 +76,13 @@ impl SearchIndex {
         };
         Fields::register(&index);
         let mark = mark_of(&index)?;
-        let writer: IndexWriter = index.writer_with_num_threads(1, WRITER_BYTES)?;
+        // One thread writes and one merges: a node has two cores, and other things to do.
+        let options = IndexWriterOptions::builder()
+            .memory_budget_per_thread(WRITER_BYTES)
+            .num_worker_threads(1)
+            .num_merge_threads(1)
+            .build();
+        let writer: IndexWriter = index.writer_with_options(options)?;
         let mut policy = LogMergePolicy::default();
         policy.set_max_docs_before_merge(MERGE_DOCS_MAX);
         // A third of deleted documents is enough to write a segment anew.
