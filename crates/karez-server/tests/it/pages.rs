@@ -1,7 +1,7 @@
 //! Pages: complete, light, in every language, safe with what strangers wrote, and not there for programs.
 
 use karez_testkit::reqwest::Method;
-use karez_testkit::{Answer, NodeOptions, TestClient, TestNode};
+use karez_testkit::{Answer, NodeOptions, Origin, TestClient, TestNode};
 use karez_types::{Limits, TokenRole};
 use serde_json::json;
 
@@ -196,6 +196,41 @@ async fn a_repository_tells_what_it_is() {
     assert!(base.contains("href=\"/alice/m\"") && base.contains("There is no card"), "{base}");
     let data = browse(&node.anonymous(), "/datasets/alice/data", &[]).await.expect(200).text();
     assert!(data.contains("href=\"/alice/m\"") && data.contains("load_dataset"), "{data}");
+}
+
+#[tokio::test]
+async fn a_mirror_says_where_it_comes_from_and_what_is_not_here() {
+    let node = TestNode::start_alone().await;
+    let repo = node.mirror("far/m").await;
+    let mut origin = Origin::default();
+    let pointer = format!("version https://git-lfs.github.com/spec/v1\noid sha256:{}\nsize 5000000\n", "1".repeat(64));
+    let commit = origin.commit(&[("README.md", b"# Far\n"), ("w.gguf", pointer.as_bytes())], &[]);
+    node.hub.mirror_apply(&repo, origin.take(&[(Origin::main(), commit)])).await.unwrap();
+    let reader = node.anonymous();
+    let page = browse(&reader, "/far/m", &[]).await.expect(200).text();
+    for expected in [
+        "A mirror of <bdi dir=\"ltr\">far/m</bdi> at <bdi dir=\"ltr\">hub</bdi>.",
+        "Of this, <bdi>5 MB</bdi> are not on this node yet",
+        "not on this node yet</span>",
+        "Compared with its origin on",
+        "The history by:",
+        "llama-server -hf far/m",
+        "ollama pull --insecure",
+    ] {
+        assert!(page.contains(expected), "{expected} in {page}");
+    }
+    assert!(!page.contains("withdrew"), "{page}");
+    let file = browse(&reader, "/far/m/blob/main/w.gguf", &[]).await.expect(200).text();
+    assert!(file.contains(&"1".repeat(64)) && file.contains("not on this node yet"), "{file}");
+    let list = browse(&reader, "/models", &[]).await.expect(200).text();
+    assert!(list.contains("from <bdi dir=\"ltr\">hub</bdi>"), "{list}");
+    // Withdrawn at its origin: said before all else, where the operator lets it stay readable.
+    node.hub.mirror_withdraw(&repo, Some(TestNode::START)).await.unwrap();
+    node.hub.mirror_override(&repo, Some("keep")).await.unwrap();
+    let kept = browse(&reader, "/far/m", &[]).await.expect(200).text();
+    assert!(kept.contains("Its origin withdrew this repository on"), "{kept}");
+    node.hub.mirror_override(&repo, Some("hide")).await.unwrap();
+    browse(&reader, "/far/m", &[]).await.expect(404);
 }
 
 #[tokio::test]
