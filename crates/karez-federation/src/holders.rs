@@ -69,8 +69,8 @@ impl Holders {
     }
 }
 
-/// Plans files of one remote. Whoever answers first says how a file is put together; those who have it in
-/// the same pieces become further sources.
+/// Plans files of one remote. Whoever answers first says how a file is put together; the others
+/// become further sources.
 pub(crate) struct SourcesPlanner {
     pub(crate) first: Dialled,
     /// Who else may have it; unset: nobody, or nobody else should know that it is wanted.

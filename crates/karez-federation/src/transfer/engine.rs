@@ -21,7 +21,8 @@ use super::lines::Turn;
 use super::run::disk_trouble;
 use super::schedule::{Order, Outcome, SpanId};
 use super::sink::SinkError;
-use super::sourcing::{Slot, Sourcing};
+use super::sourcing::{Slot, Sourcing, offer};
+use super::translate::Translation;
 use super::verify::{BadBytes, Verifier};
 use super::worker::{Failure, Job, Shared, WorkerEnd};
 use super::{IncidentKind, Layout, Plan, Planner, Source, SourceError, SourceId, TransferState, assemble, passing};
@@ -58,6 +59,8 @@ pub(super) enum Chore {
     Synced(io::Result<()>),
     Planned(Result<Plan, SourceError>),
     AskedOthers,
+    /// Sources that have the file in other pieces, and where.
+    Compared(Vec<Arc<dyn Source>>, Arc<Translation>),
     Probed(SourceId, Option<Duration>),
     Told,
 }
@@ -167,7 +170,7 @@ impl Engine {
                         return Ok(Some(other));
                     }
                 }
-                Some(plan) = self.sourcing.found.recv() => self.join(&plan),
+                Some(plan) = self.sourcing.found.recv() => self.join(plan),
                 _ = tick.tick() => self.tick().await?,
                 () = transfer.wake.notified() => {}
             }
@@ -327,6 +330,7 @@ impl Engine {
             }
             Chore::Planned(planned) => return Ok(self.planned(planned)),
             Chore::AskedOthers => self.sourcing.others_asked(now_ms),
+            Chore::Compared(sources, translation) => self.compared(sources, &translation),
             Chore::Probed(id, Some(rtt)) => {
                 let rtt_ms = u64::try_from(rtt.as_millis()).unwrap_or(0);
                 self.work.schedule().reached(id, rtt_ms, now_ms);
@@ -355,10 +359,7 @@ impl Engine {
             let mut schedule = self.work.schedule();
             for (number, slot) in self.slots.iter().enumerate().filter(|(_, slot)| slot.is_present) {
                 let id = SourceId(number as u32);
-                schedule.source_add(id, slot.source.cost(), now_ms);
-                if slot.source.fills_line_alone() {
-                    schedule.few_suffice(id);
-                }
+                offer(&mut schedule, id, &*slot.source, now_ms);
             }
             schedule.tick(now_ms)
         };

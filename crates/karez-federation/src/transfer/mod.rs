@@ -8,7 +8,7 @@
 //! # Actors
 //! - A [`Planner`] (one per kind of remote) says how a file is put together and who has its bytes: a
 //!   [`Plan`] of a [`Layout`] (which bytes travel), a [`Recipe`] (what they mean) and [`Source`]s. While the
-//!   bytes come it is asked who else has them (`sourcing`).
+//!   bytes come it is asked who else has them (`sourcing`), be it in other places (`translate`).
 //! - [`Transfers`] holds one [`Transfer`] for each file. Whoever wants it too joins: waits for
 //!   [`Transfer::done`], reads [`Transfer::stream`], looks at [`Transfer::progress`].
 //! - The [`Schedule`] decides which bytes are asked of whom: pure, so that the simulator runs it too.
@@ -72,6 +72,7 @@ mod sink_hub;
 mod source;
 mod sourcing;
 mod stream;
+mod translate;
 mod verify;
 mod worker;
 

@@ -4,13 +4,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::stream::StreamExt;
+use karez_types::ByteRange;
 use tokio::sync::mpsc;
 use tokio::time::sleep;
 
+use super::content::{Content, Table};
 use super::engine::{Chore, Engine, TICK_MS};
 use super::journal::{Journal, SourceTag};
 use super::run::is_passing;
-use super::{Plan, Source, SourceError, SourceId};
+use super::schedule::Schedule;
+use super::translate::{Translated, Translation};
+use super::{Layout, Plan, Recipe, Source, SourceError, SourceId};
 
 /// How long after the first question who else has the file the second is asked, and the longest such wait; it
 /// doubles. So a transfer waits for a source no longer than it has taken already.
@@ -39,9 +43,11 @@ pub(super) struct Sourcing {
     digest: [u8; 32],
     is_planning: bool,
     is_asking_others: bool,
+    /// Maps of others that are being compared with ours.
+    comparing: usize,
     others_due_ms: u64,
     others_wait_ms: u64,
-    /// Who has the file in other pieces.
+    /// Who has the file in pieces that lead nowhere.
     others_unfit: Vec<String>,
     finder: mpsc::Sender<Plan>,
     /// Plans of others that have the file.
@@ -56,6 +62,7 @@ impl Sourcing {
             digest,
             is_planning: false,
             is_asking_others: false,
+            comparing: 0,
             others_due_ms: 0,
             others_wait_ms: OTHERS_AGAIN_MS,
             others_unfit: Vec::new(),
@@ -64,15 +71,28 @@ impl Sourcing {
         }
     }
 
+    /// Whether a plan is about the pieces of this layout, which is that of ours.
+    fn fits(&self, layout: &Layout, plan: &Plan) -> bool {
+        plan.layout == *layout && Journal::digest(&plan.recipe) == self.digest
+    }
+
     /// Whether sources may turn up at any moment.
     pub(super) fn is_asking(&self) -> bool {
-        self.is_planning || self.is_asking_others || !self.found.is_empty()
+        self.is_planning || self.is_asking_others || self.comparing > 0 || !self.found.is_empty()
     }
 
     pub(super) fn others_asked(&mut self, now_ms: u64) {
         self.is_asking_others = false;
         self.others_due_ms = now_ms + self.others_wait_ms;
         self.others_wait_ms = (self.others_wait_ms * 2).min(OTHERS_AGAIN_MS_MAX);
+    }
+}
+
+/// Tells the schedule of a source, or again what may have changed of it.
+pub(super) fn offer(schedule: &mut Schedule, id: SourceId, source: &dyn Source, now_ms: u64) {
+    schedule.source_add(id, source.cost(), now_ms);
+    if source.fills_line_alone() {
+        schedule.few_suffice(id);
     }
 }
 
@@ -89,7 +109,7 @@ impl Engine {
         }
     }
 
-    fn take(&mut self, source: &Arc<dyn Source>, has_joined: bool) {
+    fn take(&mut self, source: &Arc<dyn Source>, has_joined: bool) -> SourceId {
         let now_ms = self.transfer.now_ms();
         let known = self.slots.iter().position(|slot| slot.source.name() == source.name());
         let number = known.unwrap_or(self.slots.len());
@@ -102,29 +122,69 @@ impl Engine {
         let id = SourceId(number as u32);
         let is_banned = self.work.journal.is_banned(tag);
         let mut schedule = self.work.schedule();
-        schedule.source_add(id, source.cost(), now_ms);
-        if source.fills_line_alone() {
-            schedule.few_suffice(id);
-        }
+        offer(&mut schedule, id, &**source, now_ms);
         schedule.renewed(id);
         if is_banned {
             schedule.ban(id);
         }
         self.transfer.inner().meter.share(source.name()).is_banned = is_banned;
+        id
     }
 
-    /// Takes in another source that has the file in the same pieces.
-    pub(super) fn join(&mut self, plan: &Plan) {
-        if plan.layout != self.layout || Journal::digest(&plan.recipe) != self.sourcing.digest {
-            self.sourcing.others_unfit.extend(plan.sources.iter().map(|source| source.name().to_owned()));
+    /// Takes in another source. One that has the file in other pieces is asked for its own, as far as maps tell
+    /// which those are.
+    pub(super) fn join(&mut self, plan: Plan) {
+        if self.sourcing.fits(&self.layout, &plan) {
+            plan.sources.iter().for_each(|source| self.take_other(source.clone(), None));
             return;
         }
-        for source in &plan.sources {
-            let is_present = self.slots.iter().any(|slot| slot.is_present && slot.source.name() == source.name());
-            if !is_present {
-                self.take(source, true);
-            }
+        let (content, Recipe::Mapped(theirs)) = (self.work.content.clone(), plan.recipe) else {
+            self.leave_out(&plan.sources);
+            return;
+        };
+        self.sourcing.comparing += 1;
+        let layout = self.layout.clone();
+        self.chores.spawn_blocking(move || {
+            let translation = match &*content {
+                Content::Chunked(chunked) => match &chunked.table {
+                    Table::Mapped(ours) => Translation::of(&layout, &**ours, &*theirs),
+                    Table::Decoded(_) => Ok(Translation::default()),
+                },
+                Content::Plain => Ok(Translation::default()),
+            };
+            let translation = translation.unwrap_or_else(|error| {
+                tracing::warn!(%error, "a file map could not be compared with another");
+                Translation::default()
+            });
+            Chore::Compared(plan.sources, Arc::new(translation))
+        });
+    }
+
+    /// Takes in sources that have the file in other pieces, for what of it they have.
+    pub(super) fn compared(&mut self, sources: Vec<Arc<dyn Source>>, translation: &Arc<Translation>) {
+        self.sourcing.comparing -= 1;
+        let has = translation.has();
+        if has.is_empty() {
+            self.leave_out(&sources);
+            return;
         }
+        let lacks = has.gaps(ByteRange { start: 0, end: self.layout.wire_bytes });
+        for source in sources {
+            let translated = Translated::new(source, &self.layout, translation);
+            self.take_other(Arc::new(translated), Some(&lacks));
+        }
+    }
+
+    fn leave_out(&mut self, sources: &[Arc<dyn Source>]) {
+        self.sourcing.others_unfit.extend(sources.iter().map(|source| source.name().to_owned()));
+    }
+
+    fn take_other(&mut self, source: Arc<dyn Source>, lacks: Option<&[ByteRange]>) {
+        if self.slots.iter().any(|slot| slot.is_present && slot.source.name() == source.name()) {
+            return;
+        }
+        let id = self.take(&source, true);
+        self.work.schedule().lacks(id, lacks.unwrap_or_default());
     }
 
     /// Asks who else has the file.
@@ -168,9 +228,7 @@ impl Engine {
     pub(super) fn planned(&mut self, planned: Result<Plan, SourceError>) -> Option<Box<Plan>> {
         self.sourcing.is_planning = false;
         let is_final = match planned {
-            Ok(plan) if plan.layout != self.layout || Journal::digest(&plan.recipe) != self.sourcing.digest => {
-                return Some(Box::new(plan));
-            }
+            Ok(plan) if !self.sourcing.fits(&self.layout, &plan) => return Some(Box::new(plan)),
             Ok(plan) => {
                 self.take_sources(&plan);
                 true

@@ -65,8 +65,46 @@ async fn who_lies_is_banned_however_it_came() {
     assert!(world.reports.wrongs().iter().all(|(name, _)| name == "another") && !world.reports.wrongs().is_empty());
 }
 
+/// Who packed the file in another way, because its files came one by one or beside others, gives its part, too.
+#[tokio::test(start_paused = true)]
+async fn a_source_with_other_pieces_is_taken_in() {
+    let (sample, packed_anew) = (Sample::new(55, 12_000_000, 100), Sample::new(55, 12_000_000, 37));
+    assert_eq!(sample.sha256, packed_anew.sha256);
+    assert_ne!(sample.mapped().0, packed_anew.mapped().0);
+    let mut took = Vec::new();
+    for first_answer in [u64::MAX, 0] {
+        let world = World::new();
+        let (here, there) = (source("origin", &sample, &[]), source("another", &packed_anew, &[]));
+        let planner = Fixed::new("origin", sample.mapped(), std::slice::from_ref(&here));
+        planner.others.lock().unwrap().push((first_answer, plan(packed_anew.mapped(), &there)));
+        let begun = Instant::now();
+        assert!(world.fetch(&sample, &planner).await.unwrap() == sample.data);
+        took.push(begun.elapsed().as_secs_f64());
+        let sent = here.sent() + there.sent();
+        assert!(sent * 1000 <= sample.mapped().0.wire_bytes * 1005, "{sent} bytes were sent");
+        assert!(world.reports.wrongs().is_empty());
+    }
+    assert!(took[1] * 1.8 <= took[0], "{took:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_source_with_other_pieces_carries_on_alone_and_is_banned_when_it_lies() {
+    let (sample, packed_anew) = (Sample::new(56, 3_000_000, 100), Sample::new(56, 3_000_000, 7));
+    for is_liar in [false, true] {
+        let world = World::new();
+        let gone = if is_liar { vec![] } else { vec![(Fault::Gone, 1000)] };
+        let lies = if is_liar { vec![(Fault::WrongByte, 1000)] } else { vec![] };
+        let (here, there) = (source("origin", &sample, &gone), source("another", &packed_anew, &lies));
+        let planner = Fixed::new("origin", sample.mapped(), std::slice::from_ref(&here));
+        planner.others.lock().unwrap().push((0, plan(packed_anew.mapped(), &there)));
+        assert!(world.fetch(&sample, &planner).await.unwrap() == sample.data);
+        assert_eq!(there.sent() == sample.mapped().0.wire_bytes, !is_liar);
+        assert_eq!(world.reports.wrongs(), if is_liar { vec![("another".to_owned(), "wrong_bytes")] } else { vec![] });
+    }
+}
+
 /// The question costs bytes on the line of whoever is asked: it is asked less and less often, and not again
-/// of those who have the file in other pieces.
+/// of those who have the file in pieces that no map of ours leads to.
 #[tokio::test(start_paused = true)]
 async fn others_are_asked_ever_more_rarely() {
     let sample = Sample::new(54, 60_000_000, 100);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use karez_catalog::Keep;
 use karez_hub::{Actor, FsckDepth};
-use karez_testkit::{Act, Corruption, Cut, Link, LinkShape, Step, TestNode, Trigger};
+use karez_testkit::{Act, Corruption, Cut, Link, LinkShape, Step, TestClient, TestNode, Trigger};
 use karez_types::Sha256;
 use sha2::Digest;
 
@@ -43,7 +43,11 @@ async fn follow(here: &TestNode, peers: &[&str], sha256: Sha256) {
 }
 
 async fn is_whole(here: &TestNode, data: &[u8]) {
-    assert!(here.anonymous().get(PATH).await.expect(200).body == data, "the file is another one");
+    has_whole(here, PATH, data).await;
+}
+
+async fn has_whole(here: &TestNode, path: &str, data: &[u8]) {
+    assert!(here.anonymous().get(path).await.expect(200).body == data, "the file is another one");
     let report = here.hub.fsck(&Actor::Operator, FsckDepth::Bytes).await.unwrap();
     assert!(report.problems.is_empty(), "{:?}", report.problems);
 }
@@ -106,6 +110,8 @@ struct ThreeNodes {
     a: TestNode,
     b: TestNode,
     c: TestNode,
+    /// Who publishes.
+    amina: TestClient,
     data: Vec<u8>,
     sha256: Sha256,
 }
@@ -120,59 +126,89 @@ async fn three_nodes(seed: u64) -> ThreeNodes {
     a.hub.log_advance().await.unwrap();
     befriend_at(&b, a.url(), "a").await;
     rule(&b, "{}", Keep::Whole, None).await;
-    ThreeNodes { a, b, c, data, sha256 }
+    ThreeNodes { a, b, c, amina, data, sha256 }
+}
+
+/// Makes c know both others, over a line each.
+async fn know_both(nodes: &ThreeNodes, polls: &[&str]) -> [Link; 2] {
+    let ThreeNodes { a, b, c, .. } = nodes;
+    let (first, second) = (Link::to(a.url(), 1).await, Link::to(b.url(), 2).await);
+    befriend_at(c, &first.url(), "a").await;
+    befriend_at(c, &second.url(), "b").await;
+    for peer in polls {
+        poll(c, peer).await.unwrap();
+    }
+    c.upstreams.remotes_changed();
+    [first, second]
+}
+
+/// A file came from both, each byte once.
+fn was_shared(lines: &[Link; 2]) {
+    let carried = [lines[0].counts().down_body_bytes, lines[1].counts().down_body_bytes];
+    assert!(carried.iter().all(|&bytes| bytes > FILE_BYTES as u64 / 4), "{carried:?}");
+    assert!(carried.iter().sum::<u64>() < FILE_BYTES as u64 * 11 / 10, "{carried:?}");
+}
+
+fn even() -> LinkShape {
+    LinkShape { down_bytes_per_sec: Some(2 << 20), ..LinkShape::default() }
 }
 
 #[tokio::test]
 async fn what_somebody_reads_comes_from_all_who_hold_it() {
-    let ThreeNodes { a, b, c, data, sha256 } = three_nodes(41).await;
-    follow(&b, &["a"], sha256).await;
-
+    let nodes = three_nodes(41).await;
+    follow(&nodes.b, &["a"], nodes.sha256).await;
     // C follows nothing; somebody there reads the file.
-    let (first, second) = (Link::to(a.url(), 1).await, Link::to(b.url(), 2).await);
-    befriend_at(&c, &first.url(), "a").await;
-    befriend_at(&c, &second.url(), "b").await;
-    for peer in ["a", "b", "a", "b"] {
-        poll(&c, peer).await.unwrap();
+    let lines = know_both(&nodes, &["a", "b", "a", "b"]).await;
+    lines.iter().for_each(|line| line.set(even()));
+    is_whole(&nodes.c, &nodes.data).await;
+    was_shared(&lines);
+}
+
+/// Half of a file was at b before, in another one: b took the rest alone and has packed it anew.
+#[tokio::test]
+async fn who_has_packed_a_file_anew_gives_its_part() {
+    let nodes = three_nodes(50).await;
+    let ThreeNodes { a, b, c, amina, data, sha256 } = &nodes;
+    follow(b, &["a"], *sha256).await;
+    let again = [&noise(53, FILE_BYTES / 4), &data[FILE_BYTES / 2..], &noise(54, FILE_BYTES / 4)].concat();
+    let sha256 = Sha256(sha2::Sha256::digest(&again).into());
+    amina.commit("models/amina/base", "main", &[("again.bin", &again)]).await.expect(200);
+    a.hub.log_advance().await.unwrap();
+    follow(b, &["a"], sha256).await;
+    let mut maps = Vec::new();
+    for node in [a, b] {
+        let path = format!("/federation/v1/map/models/amina/base/{sha256}");
+        maps.push(node.anonymous().get(&path).await.expect(200).body);
     }
-    c.upstreams.remotes_changed();
-    first.set(LinkShape { down_bytes_per_sec: Some(2 << 20), ..LinkShape::default() });
-    second.set(LinkShape { down_bytes_per_sec: Some(2 << 20), ..LinkShape::default() });
-    is_whole(&c, &data).await;
-    let carried = [first, second].map(|line| line.counts().down_body_bytes);
-    assert!(carried.iter().all(|&bytes| bytes > FILE_BYTES as u64 / 4), "{carried:?}");
-    assert!(carried.iter().sum::<u64>() < FILE_BYTES as u64 * 11 / 10, "{carried:?}");
+    assert_ne!(maps[0], maps[1]);
+
+    let lines = know_both(&nodes, &["a", "b", "a", "b"]).await;
+    lines.iter().for_each(|line| line.set(even()));
+    has_whole(c, "/amina/base/resolve/main/again.bin", &again).await;
+    was_shared(&lines);
 }
 
 /// What a node holds may be heard of long after a file was asked for: the transfer takes it in.
 #[tokio::test]
 async fn a_holder_that_is_heard_of_later_joins() {
-    let ThreeNodes { a, b, c, data, sha256 } = three_nodes(44).await;
-    let (first, second) = (Link::to(a.url(), 1).await, Link::to(b.url(), 2).await);
-    befriend_at(&c, &first.url(), "a").await;
-    befriend_at(&c, &second.url(), "b").await;
-    for peer in ["a", "b"] {
-        poll(&c, peer).await.unwrap();
-    }
-    c.upstreams.remotes_changed();
+    let nodes = three_nodes(44).await;
+    let lines = know_both(&nodes, &["a", "b"]).await;
     // Twenty-eight seconds for the origin alone.
-    first.set(LinkShape { down_bytes_per_sec: Some(300_000), ..LinkShape::default() });
+    lines[0].set(LinkShape { down_bytes_per_sec: Some(300_000), ..LinkShape::default() });
     let heard = async {
-        follow(&b, &["a"], sha256).await;
+        follow(&nodes.b, &["a"], nodes.sha256).await;
         // What a node says of itself may be ten seconds old.
         tokio::time::sleep(Duration::from_secs(10)).await;
-        poll(&c, "b").await.unwrap();
+        poll(&nodes.c, "b").await.unwrap();
     };
-    tokio::join!(is_whole(&c, &data), heard);
-    let carried = [first, second].map(|line| line.counts().down_body_bytes);
-    assert!(carried.iter().all(|&bytes| bytes > FILE_BYTES as u64 / 4), "{carried:?}");
-    assert!(carried.iter().sum::<u64>() < FILE_BYTES as u64 * 11 / 10, "{carried:?}");
+    tokio::join!(is_whole(&nodes.c, &nodes.data), heard);
+    was_shared(&lines);
 }
 
 /// The node that publishes has gone silent, another holds the file: that one says how it is put together.
 #[tokio::test]
 async fn a_holder_plans_when_the_origin_is_silent() {
-    let ThreeNodes { a, b, c, data, sha256 } = three_nodes(47).await;
+    let ThreeNodes { a, b, c, data, sha256, .. } = three_nodes(47).await;
     follow(&b, &["a"], sha256).await;
     let origin = Link::to(a.url(), 1).await;
     befriend_at(&c, &origin.url(), "a").await;

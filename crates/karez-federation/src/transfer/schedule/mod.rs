@@ -241,6 +241,13 @@ impl Schedule {
         }
     }
 
+    /// Says that a source does not have these bytes.
+    pub fn lacks(&mut self, source: SourceId, ranges: &[ByteRange]) {
+        if let Some(state) = self.sources.get_mut(&source) {
+            state.lacks.extend(ranges.iter().copied());
+        }
+    }
+
     /// Removes a source. Its spans are given to others; the engine stops them.
     pub fn source_remove(&mut self, source: SourceId) {
         self.drop_flights(source);

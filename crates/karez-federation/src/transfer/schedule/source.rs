@@ -1,5 +1,7 @@
 //! What the schedule knows of one source.
 
+use karez_types::ByteRange;
+
 use super::{RTT_MS_ASSUMED, ScheduleParams};
 use crate::transfer::CostClass;
 use crate::transfer::extents::Extents;
@@ -34,13 +36,11 @@ pub(super) struct SourceState {
     pub(super) cost: CostClass,
     pub(super) standing: Standing,
     pub(super) goodput: Goodput,
-    /// Pieces that it does not have.
+    /// Bytes that it does not have.
     pub(super) lacks: Extents,
     pub(super) rtt_ms: Option<u64>,
     /// When it last gave a byte, or began to be asked.
     pub(super) last_sign_ms: u64,
-    /// Whether it ever gave a byte.
-    pub(super) has_given: bool,
     /// Silences in a row, without a byte between.
     pub(super) silences: u32,
     refusals: u32,
@@ -63,7 +63,6 @@ impl SourceState {
             lacks: Extents::new(),
             rtt_ms: None,
             last_sign_ms: now_ms,
-            has_given: false,
             silences: 0,
             refusals: 0,
             drip_bytes: 0,
@@ -78,6 +77,11 @@ impl SourceState {
             Standing::Resting { until_ms } => now_ms >= until_ms,
             Standing::Out { .. } | Standing::Expired | Standing::Banned => false,
         }
+    }
+
+    /// Whether it has all of these bytes.
+    pub(super) fn has_all(&self, range: ByteRange) -> bool {
+        self.lacks.within(range).next().is_none()
     }
 
     pub(super) fn rtt_or_assumed_ms(&self) -> u64 {
@@ -103,7 +107,6 @@ impl SourceState {
         self.goodput.received(bytes);
         self.drip_bytes += bytes;
         self.last_sign_ms = now_ms;
-        self.has_given = true;
         self.silences = 0;
         self.refusals = 0;
     }

@@ -93,18 +93,23 @@ impl Schedule {
     /// full queue makes the way twice as long. `None` when that is too much to be spent in vain.
     fn vain_bytes(&self, rate: f64, rtt_ms: u64) -> Option<u64> {
         let vain_bytes = bytes_in(VAIN_MS_MIN.max(2 * rtt_ms), rate);
-        let budget = self.needed.byte_count() * self.params.repeat_share / 1000;
-        (budget > 0 && self.repeated_bytes + vain_bytes <= budget).then_some(vain_bytes)
+        self.repeat_bytes_left().filter(|left| vain_bytes <= *left).map(|_| vain_bytes)
+    }
+
+    /// Returns how many more bytes may travel in vain; `None` where none ever may.
+    fn repeat_bytes_left(&self) -> Option<u64> {
+        let most = self.needed.byte_count() * self.params.repeat_share / 1000;
+        (most > 0).then(|| most.saturating_sub(self.repeated_bytes))
     }
 
     /// Whether a source may take over bytes of a span.
     fn may_give(&self, flight: &Flight, source: SourceId, state: &SourceState, now_ms: u64) -> bool {
         let cost = self.sources.get(&flight.span.source).map(|other| other.cost);
         let is_cheaper_elsewhere = self.sources.iter().any(|(id, other)| {
-            other.cost < state.cost && self.may_take(*id, other, now_ms) && !other.lacks.contains(flight.rest())
+            other.cost < state.cost && self.may_take(*id, other, now_ms) && other.has_all(flight.rest())
         });
         let is_plain = !flight.span.is_whole && !flight.span.is_repeat;
-        let has_it = !state.lacks.contains(flight.rest()) && self.only.is_none_or(|only| only == source);
+        let has_it = state.has_all(flight.rest()) && self.only.is_none_or(|only| only == source);
         is_plain && has_it && !is_cheaper_elsewhere && cost.is_none_or(|cost| state.cost <= cost)
     }
 
@@ -132,7 +137,7 @@ impl Schedule {
         if !self.missing.is_empty() || self.flights.values().any(|flight| flight.span.is_repeat) {
             return None;
         }
-        let budget = (self.needed.byte_count() * self.params.repeat_share / 1000).saturating_sub(self.repeated_bytes);
+        let left = self.repeat_bytes_left()?;
         let connection_rate = state.connection_bytes_per_sec(now_ms)?;
         let slow = self.flights.values().filter(|flight| {
             let rest = flight.rest();
@@ -140,11 +145,8 @@ impl Schedule {
             let waited_ms = now_ms.saturating_sub(flight.last_byte_ms);
             let rest_ms = flight.rest_ms(now_ms).unwrap_or(0).max(waited_ms);
             let cost = self.sources.get(&flight.span.source).map(|other| other.cost);
-            let is_plain = !flight.span.is_whole && !state.lacks.contains(rest);
-            is_plain
-                && rest.byte_count() <= budget
-                && rest_ms > 2 * own_ms
-                && cost.is_some_and(|cost| state.cost <= cost)
+            let is_plain = !flight.span.is_whole && state.has_all(rest);
+            is_plain && rest.byte_count() <= left && rest_ms > 2 * own_ms && cost.is_some_and(|cost| state.cost <= cost)
         });
         slow.max_by_key(|flight| flight.rest().byte_count()).map(Flight::rest).filter(|rest| !rest.is_empty())
     }
