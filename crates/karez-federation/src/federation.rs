@@ -4,7 +4,7 @@
 //! Every step is a method of its own that ends: the loop in [`running`](crate::running) only decides when.
 //! Tests call the steps.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
@@ -50,6 +50,8 @@ pub struct Federation {
     pub(crate) ways: Option<FileWays>,
     /// Files that could not be fetched, until when they rest.
     resting: Mutex<HashMap<Sha256, Instant>>,
+    /// Files of whose beginning enough came, and the rest did not.
+    heads: Mutex<HashSet<Sha256>>,
     /// Mirrors whose history is here up to an entry of their origin's log, as far as is kept of them: it is not
     /// asked for again while their files come.
     histories: Mutex<HashMap<RepoId, (u64, Keep)>>,
@@ -74,6 +76,7 @@ impl Federation {
             gates,
             ways,
             resting: Mutex::default(),
+            heads: Mutex::default(),
             histories: Mutex::default(),
             table: RwLock::default(),
             follow_wanted: AtomicBool::new(true),
@@ -93,6 +96,10 @@ impl Federation {
 
     pub(crate) fn resting(&self) -> MutexGuard<'_, HashMap<Sha256, Instant>> {
         self.resting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn heads(&self) -> MutexGuard<'_, HashSet<Sha256>> {
+        self.heads.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn histories(&self) -> MutexGuard<'_, HashMap<RepoId, (u64, Keep)>> {

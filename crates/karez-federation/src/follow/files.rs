@@ -15,9 +15,9 @@ use url::Url;
 use super::FollowError;
 use crate::holders::{Dial, Dialled, Holders, SourcesPlanner};
 use crate::peer::Peer;
-use crate::policy::files::fetch_order;
+use crate::policy::files::{fetch_order, head_end};
 use crate::source::{Remote, RemotePlanner};
-use crate::transfer::{FileWanted, Planner, Priority, Transfers};
+use crate::transfer::{FileWanted, Planner, Priority, Transfer, TransferError, Transfers};
 use crate::{Federation, FileWays};
 
 /// How long a file that could not be fetched rests before it is tried again.
@@ -46,7 +46,14 @@ impl Federation {
         }
         let planner: Arc<dyn Planner> = Arc::new(self.planner(peer, repo, folder)?);
         let sizes: Vec<(&str, u64)> = files.iter().map(|file| (file.path.as_str(), file.file_bytes)).collect();
-        for step in fetch_order(&sizes, &[]).into_iter().filter(|step| step.head_bytes.is_none()) {
+        let steps = fetch_order(&sizes, &[]);
+        let has_shards = steps.iter().filter(|step| step.head_bytes.is_some()).count() > 1;
+        for step in steps {
+            // Of one file alone the head comes first anyway.
+            let is_head = step.head_bytes.is_some();
+            if is_head && (!has_shards || self.heads().contains(&files[step.file].sha256)) {
+                continue;
+            }
             if transfers.list().len() as u64 >= self.settings.transfers_at_once_max {
                 break;
             }
@@ -62,19 +69,42 @@ impl Federation {
                 sha256: file.sha256,
                 file_bytes: file.file_bytes,
             };
-            let transfer = transfers.start(wanted, Arc::clone(&planner), Priority::Background);
-            let (federation, sha256) = (Arc::clone(self), file.sha256);
-            tokio::spawn(async move {
-                let ended = transfer.done().await;
-                federation.gates.charge_all().await;
-                if let Err(error) = ended {
-                    tracing::info!(file = %sha256, %error, "a file did not come; it is tried again later");
-                    federation.rest_file(sha256, RETRY_AFTER);
-                }
-                federation.want_follow();
-            });
+            let federation = Arc::clone(self);
+            if is_head {
+                let transfer = transfers.start_head(wanted, Arc::clone(&planner));
+                tokio::spawn(async move { federation.head_come(&transfer).await });
+            } else {
+                let transfer = transfers.start(wanted, Arc::clone(&planner), Priority::Background);
+                tokio::spawn(async move { federation.file_come(&transfer).await });
+            }
         }
         Ok(missing)
+    }
+
+    async fn head_come(self: &Arc<Self>, transfer: &Arc<Transfer>) {
+        let Some(transfers) = self.transfers() else { return };
+        let FileWanted { path, sha256, .. } = transfer.wanted();
+        let came = transfers.head(transfer, |head| head_end(path.as_str(), head)).await;
+        if came.is_ok() {
+            self.heads().insert(*sha256);
+        }
+        self.file_ended(*sha256, came.map(drop)).await;
+    }
+
+    async fn file_come(self: &Arc<Self>, transfer: &Arc<Transfer>) {
+        let came = transfer.done().await.map(drop);
+        let sha256 = transfer.wanted().sha256;
+        self.heads().remove(&sha256);
+        self.file_ended(sha256, came).await;
+    }
+
+    async fn file_ended(&self, sha256: Sha256, came: Result<(), TransferError>) {
+        self.gates.charge_all().await;
+        if let Err(error) = came {
+            tracing::info!(file = %sha256, %error, "a file did not come; it is tried again later");
+            self.rest_file(sha256, RETRY_AFTER);
+        }
+        self.want_follow();
     }
 
     /// Returns who can say how a file is fetched: the origin, and peers that say they hold the revision.

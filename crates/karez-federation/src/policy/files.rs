@@ -4,6 +4,7 @@
 //! quantisations. A [`FileChoice`] keeps one variant. [`fetch_order`] lets a person begin early: what a
 //! loader reads first comes first, then small before large.
 
+use karez_formats::safetensors::header_end;
 use serde::{Deserialize, Serialize};
 
 use super::glob::Glob;
@@ -143,6 +144,15 @@ pub struct Step {
 /// Bytes of a header that are fetched before any weights. The first 8 of safetensors say how long it is;
 /// headers of real shards are 20 to 150 KiB, so one request of this length nearly always has all.
 pub const HEADER_BYTES: u64 = 256 << 10;
+/// Returns where the header of safetensors ends whose first bytes these are, as far as it comes before any weights.
+/// Of GGUF nothing says how long it is.
+pub fn head_end(path: &str, head: &[u8]) -> u64 {
+    match WeightFormat::of(path) {
+        Some(WeightFormat::Safetensors) => header_end(head).map_or(0, |end| end.min(SMALL_BYTES_MAX)),
+        _ => HEADER_BYTES,
+    }
+}
+
 /// A file up to this length is small: a few seconds at 2 Mbit/s.
 pub const SMALL_BYTES_MAX: u64 = 1 << 20;
 

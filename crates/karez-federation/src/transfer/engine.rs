@@ -210,10 +210,11 @@ impl Engine {
             return;
         }
         let now_ms = self.transfer.now_ms();
-        let rank = self.transfer.rank();
+        let (rank, asks_ahead) = (self.transfer.rank(), self.transfer.inner().asks_ahead);
         {
             let mut schedule = self.work.schedule();
             schedule.hurry(rank.awaits_first_bytes);
+            schedule.ask_ahead(asks_ahead);
             // The reader is about to say where it reads: what is asked for before would be in its way.
             if rank.awaits_first_bytes && !schedule.is_wanted() && now_ms < self.began_ms + WISH_MS {
                 return;

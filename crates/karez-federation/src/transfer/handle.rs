@@ -76,6 +76,8 @@ pub(super) struct Inner {
     pub(super) readers: u64,
     pub(super) first_bytes: FirstBytes,
     pub(super) readers_now: Readers,
+    /// Whether it asks for what no reader waits for.
+    pub(super) asks_ahead: bool,
 }
 
 /// A file on its way here. Shared by everyone who waits for it.
@@ -100,6 +102,7 @@ impl Transfer {
         planner: Arc<dyn Planner>,
         priority: Priority,
         stay: Stay,
+        asks_ahead: bool,
         services: Arc<Services>,
     ) -> Transfer {
         Transfer {
@@ -119,6 +122,7 @@ impl Transfer {
                 readers: 0,
                 first_bytes: FirstBytes::default(),
                 readers_now: Readers::new(stay),
+                asks_ahead,
             }),
             changes: watch::Sender::new(0),
             outcome: watch::Sender::new(None),
@@ -133,7 +137,9 @@ impl Transfer {
     /// Returns who goes before this transfer, and before whom it goes.
     pub(super) fn rank(&self) -> Rank {
         let inner = self.inner();
-        Rank { priority: inner.priority, awaits_first_bytes: inner.first_bytes.are_awaited() }
+        // Who brings a head has no hurry: it is for nobody in particular.
+        let awaits_first_bytes = inner.asks_ahead && inner.first_bytes.are_awaited();
+        Rank { priority: inner.priority, awaits_first_bytes }
     }
 
     /// Milliseconds since the transfer began: the clock of its schedule.

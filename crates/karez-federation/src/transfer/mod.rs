@@ -53,6 +53,7 @@ mod extents;
 mod first_bytes;
 mod goodput;
 mod handle;
+mod heads;
 mod journal;
 mod layout;
 mod lease;

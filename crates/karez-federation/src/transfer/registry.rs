@@ -118,17 +118,32 @@ impl Transfers {
         planner: Arc<dyn Planner>,
         priority: Priority,
     ) -> Arc<Transfer> {
+        self.start_with(stay, wanted, planner, priority, true)
+    }
+
+    /// As [`Transfers::start_to`], and says whether what no reader waits for is asked for: it is when anybody who
+    /// joins wants that.
+    pub(super) fn start_with(
+        &self,
+        stay: Stay,
+        wanted: FileWanted,
+        planner: Arc<dyn Planner>,
+        priority: Priority,
+        asks_ahead: bool,
+    ) -> Arc<Transfer> {
         let mut running = self.lock();
         if let Some((transfer, _)) = running.get(&wanted.sha256)
             && transfer.inner().readers_now.join(stay)
         {
+            transfer.inner().asks_ahead |= asks_ahead;
             transfer.add_planner(planner);
             transfer.raise(priority);
             return transfer.clone();
         }
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let sha256 = wanted.sha256;
-        let transfer = Arc::new(Transfer::new(number, wanted, planner, priority, stay, self.services.clone()));
+        let transfer =
+            Arc::new(Transfer::new(number, wanted, planner, priority, stay, asks_ahead, self.services.clone()));
         let (at_work, registry) = (transfer.clone(), Arc::downgrade(&self.running));
         let ended = Arc::clone(&self.ended);
         let task = tokio::spawn(async move {
@@ -178,6 +193,22 @@ impl Transfers {
             // An aborted task has nothing to say.
             let _ = task.await;
         }
+    }
+
+    /// Stops a transfer that nobody has asked to go on; tells whether it did.
+    pub(super) async fn stop_resting(&self, transfer: &Arc<Transfer>) -> bool {
+        let sha256 = transfer.wanted.sha256;
+        let stopped = {
+            let mut running = self.lock();
+            let is_this = running.get(&sha256).is_some_and(|(other, _)| Arc::ptr_eq(other, transfer));
+            // Whoever comes from now on begins another.
+            if is_this && !transfer.inner().asks_ahead { running.remove(&sha256) } else { None }
+        };
+        let Some((_, task)) = stopped else { return false };
+        task.abort();
+        // An aborted task has nothing to say.
+        let _ = task.await;
+        true
     }
 
     /// Stops all transfers where they are, and waits until they have let go of their journals.

@@ -93,7 +93,7 @@ impl Reader {
             inner.readers_now.come();
             let number = inner.readers;
             inner.first_bytes.wait(number);
-            if inner.work.is_none() {
+            if inner.work.is_none() && inner.asks_ahead {
                 transfer.services.uses.plans(transfer.number, inner.priority);
             }
             number

@@ -7,6 +7,7 @@ mod disk_full;
 mod evict;
 mod faults;
 mod git;
+mod heads;
 mod http;
 mod hub;
 mod joining;

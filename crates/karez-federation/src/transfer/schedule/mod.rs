@@ -198,6 +198,8 @@ pub struct Schedule {
     wanted: BTreeMap<u64, ByteRange>,
     /// Whether nothing else is asked for while some of that is not here.
     is_hurried: bool,
+    /// Whether what no reader waits for is asked for.
+    asks_ahead: bool,
     /// Ranges that one source has to give alone: start to end.
     whole: BTreeMap<u64, u64>,
     /// The one source that may give bytes, to find out whether it lies.
@@ -221,6 +223,7 @@ impl Schedule {
             sources: BTreeMap::new(),
             wanted: BTreeMap::new(),
             is_hurried: false,
+            asks_ahead: true,
             whole: BTreeMap::new(),
             only: None,
             next_span: 0,
@@ -321,6 +324,11 @@ impl Schedule {
     /// Says whether a reader has nothing yet: then nothing takes a share of the line from what it waits for.
     pub fn hurry(&mut self, is_hurried: bool) {
         self.is_hurried = is_hurried;
+    }
+
+    /// Says whether what no reader waits for is asked for: at first it is.
+    pub fn ask_ahead(&mut self, asks_ahead: bool) {
+        self.asks_ahead = asks_ahead;
     }
 
     /// Tells whether readers have said what they wait for.
@@ -443,7 +451,7 @@ impl Schedule {
         let wanted = self.wanted.values().map(|range| (*range, range.byte_count()));
         let is_waiting = |range: &ByteRange| self.needed.within(*range).any(|part| !self.got.contains(part));
         let is_hurried = self.is_hurried && self.wanted.values().any(is_waiting);
-        let rest = (!is_hurried).then(|| (everything, self.missing.byte_count()));
+        let rest = (self.asks_ahead && !is_hurried).then(|| (everything, self.missing.byte_count()));
         for (within, waiting_bytes) in wanted.chain(rest) {
             let allowed = |part| allowed_part(state, &cheaper, part);
             let Some(part) = self.missing.within(within).find_map(allowed) else { continue };
