@@ -17,6 +17,7 @@ sys.path[:0] = [str(ROOT / "tests/clients"), str(Path(__file__).parent)]
 import bytes_in  # noqa: E402
 import bytes_out  # noqa: E402
 import idle  # noqa: E402
+import pages  # noqa: E402
 import requests_rate  # noqa: E402
 import small_files  # noqa: E402
 from bench import Bench, Row  # noqa: E402
@@ -31,6 +32,7 @@ GROUPS = {
     "out": bytes_out.measure,
     "head": requests_rate.measure,
     "small": small_files.measure,
+    "pages": pages.measure,
 }
 
 
