@@ -3,11 +3,12 @@
 use karez_formats::git::GitKind;
 use karez_types::{GitOid, RefName, RepoId, Sha256, Timestamp};
 
-use crate::engine::{Tx, args, transact};
+use crate::discussion::{pull_request_insert, pull_request_merge};
+use crate::engine::{Tx, transact};
 use crate::git::{objects_insert, ref_target, repo_hold};
 use crate::list::rows_in_list;
 use crate::log_append::{RefMove, log_ref};
-use crate::model::{CommitContent, CommitOutcome, CommitWrite, NewPullRequest};
+use crate::model::{CommitContent, CommitOutcome, CommitWrite, Proposal};
 use crate::repo::write_facts;
 use crate::value::Value;
 use crate::zone::files_join_zone;
@@ -25,18 +26,26 @@ pub(crate) struct CommitPlan<'a> {
 
 impl Catalog {
     /// Applies a commit: objects, ref, the files that the repository may serve, their zones, what
-    /// listings show and the pull request become true and durable together, or nothing changes. Of
+    /// listings show and what becomes of a pull request become true and durable together, or nothing changes. Of
     /// several commits that expect the same target, exactly one is applied.
     pub async fn commit_apply(&self, write: &CommitWrite, now: Timestamp) -> Result<CommitOutcome, CatalogError> {
         transact!(self, |tx| {
-            let CommitWrite { repo_id, ref_name, expected, content, pull_request } = write;
+            let CommitWrite { repo_id, ref_name, expected, content, proposal } = write;
             let plan = CommitPlan { repo_id: *repo_id, ref_name, expected: *expected, content, is_logged: true };
             let outcome = write_commit(tx, &plan, now).await?;
             if outcome != CommitOutcome::Applied {
                 return tx.give_up(outcome);
             }
-            if let Some(request) = pull_request {
-                pull_request_insert(tx, *repo_id, request, now).await?;
+            let is_open = match proposal {
+                None => true,
+                Some(Proposal::Opens(request)) => {
+                    pull_request_insert(tx, *repo_id, request, now).await?;
+                    true
+                }
+                Some(Proposal::Merges(merge)) => pull_request_merge(tx, *repo_id, merge, content.target, now).await?,
+            };
+            if !is_open {
+                return tx.give_up(CommitOutcome::NotOpen);
             }
             Ok(outcome)
         })
@@ -95,20 +104,5 @@ async fn own_commits_insert(tx: &mut Tx, repo_id: RepoId, content: &CommitConten
         .flat_map(|oid| [repo_id.into(), oid.into()])
         .collect();
     tx.insert_rows("INSERT INTO repo_commit (repo_id, oid)", 2, "ON CONFLICT DO NOTHING", &values).await?;
-    Ok(())
-}
-
-async fn pull_request_insert(
-    tx: &mut Tx,
-    repo_id: RepoId,
-    request: &NewPullRequest,
-    now: Timestamp,
-) -> Result<(), CatalogError> {
-    tx.execute(
-        "INSERT INTO pull_request (repo_id, number, title, description, author_id, base, created)
-         VALUES ($1, $2, $3, $4, $5, $6, $7)",
-        args![repo_id, request.number, &request.title, &request.description, request.author, &request.base, now],
-    )
-    .await?;
     Ok(())
 }

@@ -31,6 +31,8 @@ mod account;
 mod change;
 mod commit;
 mod dedup;
+mod discussion;
+mod discussion_event;
 mod engine;
 mod error;
 mod feed;
@@ -48,7 +50,6 @@ mod mirror;
 mod mirror_write;
 mod model;
 mod owner_origin;
-mod pull_request;
 mod quick;
 mod readers;
 mod remote;
@@ -71,6 +72,7 @@ use std::path::Path;
 
 use karez_types::Timestamp;
 
+pub use discussion_event::{DISCUSSION_EVENTS_MAX, DISCUSSION_TEXT_BYTES_MAX};
 pub use error::CatalogError;
 pub use model::*;
 

@@ -21,6 +21,7 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
     Migration { name: "first tables", sql: include_str!("migrations/0001_first_tables.sql") },
     Migration { name: "log, remotes, mirrors", sql: include_str!("migrations/0002_federation.sql") },
     Migration { name: "changes, for search", sql: include_str!("migrations/0003_search.sql") },
+    Migration { name: "discussions", sql: include_str!("migrations/0004_discussions.sql") },
 ];
 
 /// Key of PostgreSQL's advisory lock: "karez" and a number, as ASCII.
@@ -115,6 +116,7 @@ mod tests {
         block_on(async {
             let folder = tempfile::tempdir().unwrap();
             older_is_migrated(&Pool::open_sqlite(&folder.path().join("k.db"), 2).await.unwrap()).await;
+            pull_requests_become_discussions(&Pool::open_sqlite(&folder.path().join("l.db"), 2).await.unwrap()).await;
         });
     }
 
@@ -132,9 +134,47 @@ mod tests {
             let mark = if server.contains('?') { '&' } else { '?' };
             let url = format!("{server}{mark}options=-csearch_path%3D{name}");
             older_is_migrated(&Pool::open_postgres(&url, 2).await.unwrap()).await;
+            let recreate = format!("DROP SCHEMA {name} CASCADE; CREATE SCHEMA {name}");
+            sqlx::raw_sql(AssertSqlSafe(recreate)).execute(&mut admin).await.unwrap();
+            pull_requests_become_discussions(&Pool::open_postgres(&url, 2).await.unwrap()).await;
             let drop = format!("DROP SCHEMA {name} CASCADE");
             sqlx::raw_sql(AssertSqlSafe(drop)).execute(&mut admin).await.unwrap();
         });
+    }
+
+    /// Pull requests of before discussions keep their number, and what they said is a comment.
+    async fn pull_requests_become_discussions(pool: &Pool) {
+        migrate(pool, &MIGRATIONS[..3], NOW).await.unwrap();
+        let mut tx = pool.begin().await.unwrap();
+        for sql in [
+            "INSERT INTO account (name, name_folded, kind, fullname, is_admin, created) VALUES ('a', 'a', 'user', '', 0, 1)",
+            "INSERT INTO repo (kind, owner_id, name, id_folded, visibility, gated, created, modified, downloads, likes,
+                 tags, pull_requests)
+             SELECT 'model', id, 'r', 'a/r', 'public', 'false', 1, 1, 0, 0, '[]', 2 FROM account",
+            "INSERT INTO pull_request (repo_id, number, title, description, author_id, base, created)
+             SELECT id, 1, 'one', 'why', owner_id, 'refs/heads/main', 7 FROM repo",
+            "INSERT INTO pull_request (repo_id, number, title, description, author_id, base, created)
+             SELECT id, 2, 'two', '', owner_id, 'refs/heads/main', 8 FROM repo",
+        ] {
+            tx.execute(sql, args![]).await.unwrap();
+        }
+        tx.finish().await.unwrap();
+        migrate(pool, MIGRATIONS, NOW).await.unwrap();
+        let rows =
+            pool.rows("SELECT number, title, status, events FROM discussion ORDER BY number", args![]).await.unwrap();
+        let said: Vec<_> = rows
+            .iter()
+            .map(|row| (row.int(0).unwrap(), row.text(1).unwrap(), row.text(2).unwrap(), row.int(3).unwrap()))
+            .collect();
+        let open = || "open".to_owned();
+        assert_eq!(said, [(1, "one".to_owned(), open(), 1), (2, "two".to_owned(), open(), 0)]);
+        let rows = pool.rows("SELECT number, seq, content, created FROM discussion_event", args![]).await.unwrap();
+        assert_eq!(rows.len(), 1);
+        assert_eq!(
+            (rows[0].int(0).unwrap(), rows[0].text(2).unwrap().as_str(), rows[0].int(3).unwrap()),
+            (1, "why", 7)
+        );
+        pool.close().await;
     }
 
     async fn older_is_migrated(pool: &Pool) {

@@ -66,7 +66,7 @@ impl Hub {
 
     /// Checks that the history of a repository is made here. What comes from a remote is only read here,
     /// whoever asks.
-    async fn origin_check(&self, repo: &Repo) -> HubResult<()> {
+    pub(crate) async fn origin_check(&self, repo: &Repo) -> HubResult<()> {
         let Some(mirror) = repo.mirror else { return Ok(()) };
         let remote = self.remote_name(mirror.remote).await?;
         Err(HubError::Forbidden(format!(

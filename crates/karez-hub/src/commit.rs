@@ -11,7 +11,9 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use karez_catalog::{CommitContent, CommitOutcome, CommitWrite, FileBrief, NewObject, NewPullRequest, Repo};
+use karez_catalog::{
+    CommitContent, CommitOutcome, CommitWrite, FileBrief, NewDiscussion, NewObject, NewPullRequest, Proposal, Repo,
+};
 use karez_formats::attributes::{Attributes, lfs_line};
 use karez_formats::commit_ndjson::{CommitBodyError, CommitParser, CommitProblem, Operation};
 use karez_formats::git::{Commit, GitKind, encode_commit, object_id};
@@ -265,13 +267,14 @@ impl Hub {
             };
             let zones = zones_of(repo);
             let content = CommitContent { target, objects, files: plan.files.clone(), zones, facts };
-            let (ref_name, expected, pull_request) = self.place_of(draft, plan, base).await?;
-            let number = pull_request.as_ref().map(|request| request.number);
-            let write = CommitWrite { repo_id: repo.id, ref_name, expected, content, pull_request };
+            let (ref_name, expected, request) = self.place_of(draft, plan, base).await?;
+            let number = request.as_ref().map(|request| request.number);
+            let proposal = request.map(Proposal::Opens);
+            let write = CommitWrite { repo_id: repo.id, ref_name, expected, content, proposal };
             match self.catalog.commit_apply(&write, self.clock.now()).await? {
                 CommitOutcome::Applied => return Ok(made(target, number)),
                 CommitOutcome::Conflict { .. } => objects = write.content.objects,
-                CommitOutcome::RepoMissing => {
+                CommitOutcome::RepoMissing | CommitOutcome::NotOpen => {
                     return Err(HubError::RepoMissing { address: repo.address().to_string(), anonymous: false });
                 }
                 CommitOutcome::FileMissing(sha256) => return Err(not_uploaded(&sha256.to_string())),
@@ -306,14 +309,13 @@ impl Hub {
         }
         self.refs_check(&draft.pushing.repo, &RefName::pull_request(0)).await?;
         let gone = || HubError::RepoMissing { address: draft.pushing.repo.address().to_string(), anonymous: false };
-        let number = self.catalog.pull_request_number_next(draft.pushing.repo.id).await?.ok_or_else(gone)?;
-        let request = NewPullRequest {
-            number,
+        let number = self.catalog.discussion_number_next(draft.pushing.repo.id).await?.ok_or_else(gone)?;
+        let discussion = NewDiscussion {
             title: plan.summary.clone(),
             description: plan.description.clone(),
             author: draft.author_id,
-            base: draft.branch.clone(),
         };
+        let request = NewPullRequest { number, discussion, base: draft.branch.clone(), is_draft: false };
         Ok((RefName::pull_request(number), None, Some(request)))
     }
 
@@ -418,7 +420,7 @@ fn branch_of(revision: &Revision) -> HubResult<RefName> {
 }
 
 /// Returns the zones that the files of a commit to this repository join.
-fn zones_of(repo: &Repo) -> Vec<Zone> {
+pub(crate) fn zones_of(repo: &Repo) -> Vec<Zone> {
     match repo.visibility {
         Visibility::Public => vec![Zone::PUBLIC, repo.zone()],
         Visibility::Private => vec![repo.zone()],

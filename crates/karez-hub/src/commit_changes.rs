@@ -89,14 +89,25 @@ impl Hub {
             Some(parent) => Some(self.commit_read(*parent).await?.tree),
             None => None,
         };
-        let (found, has_more) = self.trees_compare(before, read.tree, wanted.changes_max).await?;
+        let (changes, has_more) = self.changes_between(before, read.tree, wanted).await?;
+        Ok(CommitChanges { commit, changes, has_more })
+    }
+
+    /// Says which files differ between two root folders; tells also whether there are more than are listed.
+    pub(crate) async fn changes_between(
+        &self,
+        before: Option<GitOid>,
+        after: GitOid,
+        wanted: ChangesWanted,
+    ) -> HubResult<(Vec<FileChange>, bool)> {
+        let (found, has_more) = self.trees_compare(before, after, wanted.changes_max).await?;
         let mut changes = Vec::with_capacity(found.len());
         for (number, (path, before, after)) in found.into_iter().enumerate() {
             let bytes_max = if number < wanted.contents_max { wanted.content_bytes_max } else { 0 };
             let (before, after) = (self.side(before, bytes_max).await?, self.side(after, bytes_max).await?);
             changes.push(FileChange { path, before, after });
         }
-        Ok(CommitChanges { commit, changes, has_more })
+        Ok((changes, has_more))
     }
 
     async fn side(&self, oid: Option<GitOid>, content_bytes_max: u64) -> HubResult<Option<ChangeSide>> {
@@ -109,7 +120,7 @@ impl Hub {
     }
 
     /// Compares two root folders, reading only those below that differ. Tells also whether there is more.
-    async fn trees_compare(
+    pub(crate) async fn trees_compare(
         &self,
         before: Option<GitOid>,
         after: GitOid,

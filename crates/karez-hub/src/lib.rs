@@ -76,7 +76,7 @@ pub use actor::{Actor, Guest, Right, SignedIn};
 pub use commit::{CommitDraft, CommitMade};
 pub use commit_changes::{ChangeSide, ChangesWanted, CommitChanges, FileChange};
 pub use commits::{CommitInfo, HistoryPage};
-pub use discussions::PullRequestPage;
+pub use discussions::{DiscussionDetails, DiscussionPage, DiscussionWish, ProposalInfo};
 pub use error::{HubError, HubResult};
 pub use far::{FarFile, FarFiles, FileStream};
 pub use file_map::MappedFile;
@@ -84,8 +84,9 @@ pub use fsck::{FsckCounts, FsckDepth, FsckProblem, FsckReport};
 pub use git_fetch::{GitFetch, GitRefs, PackPlan};
 pub use ingest::Expected;
 pub use karez_catalog::{
-    Account, AccountKind, Direction, FileBrief, Keep, Mirror, MirrorPatch, NewAccount, NewMirror, NewRemote,
-    OwnerOrigin, RemoteKind, Repo, RepoSort, TokenBrief,
+    Account, AccountKind, Direction, Discussion, DiscussionEvent, DiscussionFilter, DiscussionStatus, EventKind,
+    FileBrief, Keep, Mirror, MirrorPatch, NewAccount, NewMirror, NewRemote, OwnerOrigin, RemoteKind, Repo, RepoSort,
+    TokenBrief,
 };
 pub use karez_search::{Facet, FacetCounts, IndexPlace, OrderBy, SearchError, SearchOrder, SearchQuery, Way};
 /// For sending stored bytes without copying them.

@@ -64,7 +64,7 @@ impl Hub {
                 let number = revision.as_str().parse::<RefName>().ok().and_then(|name| name.pull_request_number());
                 match number {
                     Some(number) => {
-                        let request = self.catalog.pull_request_get(repo.id, number).await?;
+                        let request = self.catalog.discussion_get(repo.id, number).await?;
                         request.and_then(|request| request.author).as_ref() == Some(&user.account.name)
                     }
                     None => false,

@@ -161,14 +161,14 @@ impl Hub {
             }
             Some(_) => {}
         }
-        let write = CommitWrite { repo_id: repo.id, ref_name: name.clone(), expected, content, pull_request: None };
+        let write = CommitWrite { repo_id: repo.id, ref_name: name.clone(), expected, content, proposal: None };
         match self.catalog.commit_apply(&write, self.clock.now()).await? {
             CommitOutcome::Applied => Ok(RefInfo { name, commit }),
             CommitOutcome::Conflict { .. } if expected.is_none() => {
                 Err(HubError::Exists(format!("Reference {name} already exists")))
             }
             CommitOutcome::Conflict { .. } => Err(HubError::BranchMoved),
-            CommitOutcome::RepoMissing | CommitOutcome::FileMissing(_) => {
+            CommitOutcome::RepoMissing | CommitOutcome::NotOpen | CommitOutcome::FileMissing(_) => {
                 Err(HubError::RepoMissing { address: repo.address().to_string(), anonymous: false })
             }
         }

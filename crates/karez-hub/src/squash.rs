@@ -39,11 +39,11 @@ impl Hub {
         let mut objects = Vec::new();
         let target = add_object(GitKind::Commit, encode_commit(&commit), &mut objects);
         let content = CommitContent { objects, ..CommitContent::only_target(target) };
-        let write = CommitWrite { repo_id: repo.id, ref_name: name, expected: Some(tip), content, pull_request: None };
+        let write = CommitWrite { repo_id: repo.id, ref_name: name, expected: Some(tip), content, proposal: None };
         match self.catalog.commit_apply(&write, self.clock.now()).await? {
             CommitOutcome::Applied => Ok(target),
             CommitOutcome::Conflict { .. } => Err(HubError::BranchMoved),
-            CommitOutcome::RepoMissing | CommitOutcome::FileMissing(_) => Err(missing()),
+            CommitOutcome::RepoMissing | CommitOutcome::NotOpen | CommitOutcome::FileMissing(_) => Err(missing()),
         }
     }
 }

@@ -2,7 +2,9 @@
 
 use karez_formats::git::GitKind;
 use karez_formats::lfs::LfsPointer;
-use karez_types::{AccountId, GitOid, OwnerName, RefName, RepoId, Sha256, Timestamp, Zone};
+use karez_types::{GitOid, RefName, RepoId, Sha256, Zone};
+
+use super::Proposal;
 
 use super::RepoFacts;
 
@@ -75,8 +77,8 @@ pub struct CommitWrite {
     pub expected: Option<GitOid>,
     /// What the commit brings.
     pub content: CommitContent,
-    /// The pull request that the commit opens.
-    pub pull_request: Option<NewPullRequest>,
+    /// The pull request that the commit opens or merges.
+    pub proposal: Option<Proposal>,
 }
 
 /// How `commit_apply` ended. Everything but `Applied` has changed nothing.
@@ -89,6 +91,8 @@ pub enum CommitOutcome {
         /// What the ref points at.
         current: Option<GitOid>,
     },
+    /// The pull request that it merges is not open.
+    NotOpen,
     /// The repository is gone.
     RepoMissing,
     /// The commit names a file that is not stored.
@@ -107,36 +111,4 @@ pub enum RefOutcome {
     },
     /// The repository is gone.
     RepoMissing,
-}
-
-/// A pull request to open; its ref is `refs/pr/{number}`.
-#[derive(Debug, Clone)]
-pub struct NewPullRequest {
-    /// From `pull_request_number_next`.
-    pub number: u64,
-    /// First line of the commit message.
-    pub title: String,
-    /// The rest.
-    pub description: String,
-    /// Who opens it.
-    pub author: AccountId,
-    /// The branch it is meant for.
-    pub base: RefName,
-}
-
-/// A stored pull request.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PullRequest {
-    /// Counts from 1 within the repository.
-    pub number: u64,
-    /// First line of the commit message.
-    pub title: String,
-    /// The rest.
-    pub description: String,
-    /// Name of who opened it; `None` when the account is gone.
-    pub author: Option<OwnerName>,
-    /// The branch it is meant for.
-    pub base: RefName,
-    /// When it was opened.
-    pub created: Timestamp,
 }

@@ -2,6 +2,7 @@
 
 mod account;
 mod change;
+mod discussion;
 mod feed;
 mod file;
 mod git;
@@ -14,6 +15,7 @@ mod transfer;
 
 pub use account::*;
 pub use change::*;
+pub use discussion::*;
 pub use feed::*;
 pub use file::*;
 pub use git::*;

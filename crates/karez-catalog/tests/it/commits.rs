@@ -1,11 +1,11 @@
 //! Commits, refs, objects, pull requests.
 
-use karez_catalog::{CommitOutcome, CommitWrite, NewObject, NewPullRequest, RefOutcome};
+use karez_catalog::{CommitOutcome, CommitWrite, DiscussionFilter, NewObject, RefOutcome};
 use karez_formats::git::GitKind;
 use karez_formats::lfs::LfsPointer;
 use karez_types::{GitOid, RefName, RepoId, Sha256, Visibility, Zone};
 
-use crate::db::{Db, NOW, cases, commit_content, commit_to_main, main, object};
+use crate::db::{Db, NOW, cases, commit_content, commit_to_main, main, object, opens};
 
 cases!(
     a_commit_is_whole_or_nothing,
@@ -200,27 +200,21 @@ async fn pull_requests_have_numbers(db: &Db) {
     let reader = db.user("reader").await;
     let repo = db.repo(&amina, "r", Visibility::Public).await;
     for number in 1..=3 {
-        assert_eq!(db.catalog.pull_request_number_next(repo.id).await.unwrap(), Some(number));
+        assert_eq!(db.catalog.discussion_number_next(repo.id).await.unwrap(), Some(number));
         let mut write = commit_to_main(&repo, None, &format!("request {number}"));
         write.ref_name = RefName::pull_request(number);
-        write.pull_request = Some(NewPullRequest {
-            number,
-            title: format!("title {number}\0"),
-            description: "why".into(),
-            author: reader.id,
-            base: main(),
-        });
+        write.proposal = opens(number, &format!("title {number}\0"), "why", &reader);
         assert_eq!(db.catalog.commit_apply(&write, NOW.plus_secs(5)).await.unwrap(), CommitOutcome::Applied);
     }
-    assert_eq!(db.catalog.pull_request_number_next(RepoId(99)).await.unwrap(), None);
-    let newest = db.catalog.pull_request_list(repo.id, None, 2).await.unwrap();
-    assert_eq!(newest.iter().map(|it| it.number).collect::<Vec<_>>(), [3, 2]);
-    let oldest = db.catalog.pull_request_list(repo.id, Some(2), 2).await.unwrap();
+    assert_eq!(db.catalog.discussion_number_next(RepoId(99)).await.unwrap(), None);
+    let (newest, count) = db.catalog.discussion_list(repo.id, &DiscussionFilter::default(), 0, 2).await.unwrap();
+    assert_eq!((newest.iter().map(|it| it.number).collect::<Vec<_>>(), count), (vec![3, 2], 3));
+    let (oldest, _) = db.catalog.discussion_list(repo.id, &DiscussionFilter::default(), 2, 2).await.unwrap();
     assert_eq!(oldest.iter().map(|it| it.number).collect::<Vec<_>>(), [1]);
     assert_eq!(oldest[0].author.as_ref().unwrap(), &reader.name);
     db.catalog.account_delete(reader.id).await.unwrap();
-    assert_eq!(db.catalog.pull_request_get(repo.id, 1).await.unwrap().unwrap().author, None);
-    assert_eq!(db.catalog.pull_request_get(repo.id, 4).await.unwrap(), None);
+    assert_eq!(db.catalog.discussion_get(repo.id, 1).await.unwrap().unwrap().author, None);
+    assert_eq!(db.catalog.discussion_get(repo.id, 4).await.unwrap(), None);
     // A request moves no branch, so the repository was not modified.
     assert_eq!(db.catalog.repo_by_id(repo.id).await.unwrap().unwrap().modified, NOW);
 }

@@ -3,8 +3,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use karez_catalog::{
-    Account, AccountCreated, AccountKind, Catalog, CommitContent, CommitWrite, FileRow, NewAccount, NewFile, NewObject,
-    NewRepo, Repo, RepoCreated, XorbRow,
+    Account, AccountCreated, AccountKind, Catalog, CommitContent, CommitWrite, FileRow, NewAccount, NewDiscussion,
+    NewFile, NewObject, NewPullRequest, NewRepo, Proposal, Repo, RepoCreated, XorbRow,
 };
 use karez_formats::git::{GitKind, object_id};
 use karez_formats::xet::Term;
@@ -206,7 +206,13 @@ pub fn commit_content(text: &str) -> CommitContent {
 }
 
 pub fn commit_to_main(repo: &Repo, expected: Option<GitOid>, text: &str) -> CommitWrite {
-    CommitWrite { repo_id: repo.id, ref_name: main(), expected, content: commit_content(text), pull_request: None }
+    CommitWrite { repo_id: repo.id, ref_name: main(), expected, content: commit_content(text), proposal: None }
+}
+
+/// A pull request to main.
+pub fn opens(number: u64, title: &str, description: &str, author: &Account) -> Option<Proposal> {
+    let discussion = NewDiscussion { title: title.into(), description: description.into(), author: author.id };
+    Some(Proposal::Opens(NewPullRequest { number, discussion, base: main(), is_draft: false }))
 }
 
 pub fn main() -> RefName {

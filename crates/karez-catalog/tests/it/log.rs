@@ -1,13 +1,12 @@
 //! The node's own log, what it witnesses, and proofs of forks.
 
 use karez_catalog::{
-    CommitOutcome, CommitWrite, LogTile, LogTree, NewFork, NewPullRequest, RefOutcome, Repo, RepoFacts, RepoPatch,
-    Witnessed,
+    CommitOutcome, CommitWrite, LogTile, LogTree, NewFork, RefOutcome, Repo, RepoFacts, RepoPatch, Witnessed,
 };
 use karez_formats::log_entry::{LogAct, LogEntry, LogFacts};
 use karez_types::{GitOid, RefName, Sha256, Visibility, Zone};
 
-use crate::db::{Db, NOW, cases, commit_to_main, main, model};
+use crate::db::{Db, NOW, cases, commit_to_main, main, model, opens};
 
 cases!(
     every_public_act_is_an_entry,
@@ -52,13 +51,7 @@ async fn every_public_act_is_an_entry(db: &Db) {
     let proposal = CommitWrite {
         ref_name: request.clone(),
         expected: None,
-        pull_request: Some(NewPullRequest {
-            number: 1,
-            title: "t".into(),
-            description: String::new(),
-            author: amina.id,
-            base: main(),
-        }),
+        proposal: opens(1, "t", "", &amina),
         ..commit_to_main(&repo, None, "third")
     };
     let third = proposal.content.target;
@@ -128,13 +121,7 @@ async fn private_gated_and_failed_acts_leave_none(db: &Db) {
     // Fails behind the entry: two requests of one number.
     let request = |text: &str, ref_name: &str| CommitWrite {
         ref_name: ref_name.parse().unwrap(),
-        pull_request: Some(NewPullRequest {
-            number: 1,
-            title: text.into(),
-            description: String::new(),
-            author: amina.id,
-            base: main(),
-        }),
+        proposal: opens(1, text, "", &amina),
         ..commit_to_main(&open, None, text)
     };
     db.catalog.commit_apply(&request("one", "refs/pr/1"), NOW).await.unwrap();

@@ -4,6 +4,7 @@ mod accounts;
 mod changes;
 mod commits;
 mod db;
+mod discussions;
 mod feeds;
 mod files;
 mod lines;

@@ -1,9 +1,9 @@
 //! Repositories: names, moves, redirects, deletion.
 
-use karez_catalog::{NewPullRequest, NewRepo, RepoCreated, RepoFacts, RepoMoved, RepoPatch, UploadRow};
+use karez_catalog::{NewRepo, RepoCreated, RepoFacts, RepoMoved, RepoPatch, UploadRow};
 use karez_types::{AccountId, RefName, RepoId, RepoKind, Sha256, Visibility, Zone};
 
-use crate::db::{Db, NOW, cases, commit_content, commit_to_main, main, model};
+use crate::db::{Db, NOW, cases, commit_content, commit_to_main, model, opens};
 
 cases!(
     names_are_unique_per_kind_and_owner,
@@ -109,13 +109,7 @@ async fn deletion_takes_everything_along(db: &Db) {
     db.catalog.commit_apply(&write, NOW).await.unwrap();
     let mut request = commit_to_main(&repo, None, "request");
     request.ref_name = RefName::pull_request(1);
-    request.pull_request = Some(NewPullRequest {
-        number: 1,
-        title: "t".into(),
-        description: String::new(),
-        author: amina.id,
-        base: main(),
-    });
+    request.proposal = opens(1, "t", "", &amina);
     db.catalog.commit_apply(&request, NOW).await.unwrap();
     let upload = UploadRow {
         id: "u".into(),
@@ -130,7 +124,7 @@ async fn deletion_takes_everything_along(db: &Db) {
     db.catalog.repo_move(repo.id, amina.id, &"moved".parse().unwrap(), NOW).await.unwrap();
 
     let tables =
-        ["git_ref", "repo_commit", "repo_file", "repo_card", "repo_tag", "repo_redirect", "pull_request", "upload"];
+        ["git_ref", "repo_commit", "repo_file", "repo_card", "repo_tag", "repo_redirect", "discussion", "upload"];
     for table in tables {
         assert!(db.count(table).await > 0, "{table}");
     }

@@ -4,6 +4,8 @@ use crate::Route;
 
 mod commit;
 mod commits;
+mod discussion_json;
+mod discussions;
 mod listing;
 mod people;
 mod preupload;
@@ -28,6 +30,7 @@ pub(crate) fn routes() -> Vec<Route> {
     table.extend(yaml::routes());
     table.extend(safetensors::routes());
     table.extend(sinks::routes());
+    table.extend(discussions::routes());
     table.extend(commit::routes());
     table.extend(commits::routes());
     table.extend(preupload::routes());

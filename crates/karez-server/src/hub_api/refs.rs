@@ -46,7 +46,7 @@ async fn ref_list(
 }
 
 /// Reads a JSON body that may be absent.
-async fn optional_body<T: DeserializeOwned + Default>(request: Request, state: &AppState) -> ApiResult<T> {
+pub(super) async fn optional_body<T: DeserializeOwned + Default>(request: Request, state: &AppState) -> ApiResult<T> {
     let bytes = whole_body(request, state).await?;
     if bytes.trim_ascii().is_empty() {
         return Ok(T::default());

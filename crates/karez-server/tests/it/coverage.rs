@@ -67,6 +67,7 @@ impl Case {
             ("{sealed}", "AAAA.BBBB"),
             ("{part}", "1"),
             ("{number}", "1"),
+            ("{event}", "000000000001000000000001"),
             ("{tag}", "latest"),
             ("{style}", "style.css"),
             ("{digest}", &format!("sha256:{hash}")),
@@ -115,6 +116,12 @@ impl Case {
                 json!({ "repository": format!("{owner}/copy") })
             }
             (BodyBound::Json, "duplicate") => json!({ "target": { "type": kind, "name": "alice/open" }, "files": [] }),
+            (BodyBound::Json, "discussions") => json!({ "title": "t", "description": "d" }),
+            (BodyBound::Json, "comment") => json!({ "comment": "c" }),
+            (BodyBound::Json, "title") => json!({ "title": "t" }),
+            (BodyBound::Json, "status") => json!({ "status": "closed" }),
+            (BodyBound::Json, "merge") => json!({}),
+            (BodyBound::Json, "edit") => json!({ "content": "c" }),
             (BodyBound::Json, "add-checkpoint") => return b"old 0\n\nno checkpoint\n".to_vec(),
             (BodyBound::Json, "xorb-grants" | "reconstructions" | "upload") => json!({}),
             (BodyBound::Json, other) => {

@@ -3,6 +3,7 @@
 mod cas;
 mod cas_hostile;
 mod coverage;
+mod discussions;
 mod disk_full;
 mod federation;
 mod git;
