@@ -59,6 +59,7 @@ mod row;
 mod scan;
 mod schema;
 mod secret;
+mod sign_in;
 mod token;
 mod totals;
 mod transfer;

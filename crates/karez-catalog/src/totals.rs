@@ -1,6 +1,6 @@
 //! Counts and sums that pages and overviews show.
 
-use karez_types::{AccountId, RepoId, RepoKind, Visibility};
+use karez_types::{AccountId, RepoAddress, RepoId, RepoKind, Visibility};
 
 use crate::engine::args;
 use crate::row::Row;
@@ -38,5 +38,40 @@ impl Catalog {
             )
             .await?;
         row.map_or(Ok(0), |row: Row| row.count("repo_file", 0))
+    }
+
+    /// Sums the lengths of the large files that the repositories of an owner name, each repository for itself.
+    pub async fn owner_stored_bytes(&self, owner: AccountId) -> Result<u64, CatalogError> {
+        let row = self
+            .pool
+            .row(
+                "SELECT CAST(COALESCE(SUM(x.file_bytes), 0) AS BIGINT)
+                 FROM repo r JOIN repo_file f ON f.repo_id = r.id JOIN lfs_file l ON l.sha256 = f.sha256
+                 JOIN xet_file x ON x.hash = l.hash WHERE r.owner_id = $1",
+                args![owner],
+            )
+            .await?;
+        row.map_or(Ok(0), |row: Row| row.count("repo_file", 0))
+    }
+
+    /// Lists the repositories whose large files are longest together, with that length.
+    pub async fn repos_largest(&self, limit: u64) -> Result<Vec<(RepoAddress, u64)>, CatalogError> {
+        let rows = self
+            .pool
+            .rows(
+                "SELECT r.kind, a.name, r.name, CAST(SUM(x.file_bytes) AS BIGINT) AS bytes
+                 FROM repo r JOIN account a ON a.id = r.owner_id JOIN repo_file f ON f.repo_id = r.id
+                 JOIN lfs_file l ON l.sha256 = f.sha256 JOIN xet_file x ON x.hash = l.hash
+                 GROUP BY r.id, r.kind, a.name, r.name ORDER BY bytes DESC, r.id LIMIT $1",
+                args![limit],
+            )
+            .await?;
+        let read = |row: &Row| {
+            let kind: RepoKind = row.word("repo", 0, |word| word.parse().ok())?;
+            let owner = row.word("account", 1, |name| name.parse().ok())?;
+            let name = row.word("repo", 2, |name| name.parse().ok())?;
+            Ok((RepoAddress { kind, owner, name }, row.count("xet_file", 3)?))
+        };
+        rows.iter().map(read).collect()
     }
 }

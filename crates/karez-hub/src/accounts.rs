@@ -151,6 +151,12 @@ impl Hub {
         Ok(())
     }
 
+    /// Tells whether the caller may change the members of an organisation.
+    pub fn may_administer(&self, actor: &Actor, org: &Account) -> bool {
+        org.kind == AccountKind::Organization
+            && self.right_check(actor, org.id, Right::Admin, org.name.as_str()).is_ok()
+    }
+
     async fn member_open(&self, actor: &Actor, org: &str, user: &str) -> HubResult<(AccountId, AccountId)> {
         let org = self.account_of_kind(org, AccountKind::Organization).await?;
         self.right_check(actor, org.id, Right::Admin, org.name.as_str())?;

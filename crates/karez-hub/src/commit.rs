@@ -173,6 +173,23 @@ impl Hub {
         self.plan_apply(&draft, &plan, objects).await
     }
 
+    /// Makes the commit of operations that are here as a whole.
+    pub(crate) async fn commit_whole(
+        &self,
+        mut draft: CommitDraft,
+        summary: &str,
+        parent: Option<String>,
+        operations: Vec<Operation>,
+    ) -> HubResult<CommitMade> {
+        self.operations_take(&mut draft, operations).await?;
+        let changes = std::mem::take(&mut draft.changes);
+        let mut objects = Vec::new();
+        let (steps, files) = self.changes_settle(&draft.pushing, changes, &mut objects).await?;
+        let (summary, description) = (summary.to_owned(), String::new());
+        let plan = Plan { summary, description, parent, steps, files };
+        self.plan_apply(&draft, &plan, objects).await
+    }
+
     /// Turns operations into changes; files that are too large for git go into chunks.
     async fn operations_take(&self, draft: &mut CommitDraft, operations: Vec<Operation>) -> HubResult<()> {
         for operation in operations {

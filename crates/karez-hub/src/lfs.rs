@@ -24,6 +24,9 @@ const UPLOAD_SECS: i64 = 7 * 24 * 3600;
 /// Most parts of one object: the batch answer carries an address for each.
 const PARTS_MAX: u64 = 1_000;
 
+/// Part of a file that a browser sends: what is lost when a line breaks, in bytes.
+const BROWSER_PART_BYTES: u64 = 1 << 20;
+
 /// Expired uploads that one sweep throws away; the next takes the rest.
 const SWEEP_MAX: u64 = 1_000;
 
@@ -232,7 +235,9 @@ impl Hub {
                         LfsAction::Xet(self.xet_token_issue(repo.id, *bringer, actor, XetScope::Write, token_secs))
                     }
                     LfsTransfer::Basic => LfsAction::Send(self.ticket(pushing, object).seal(self)),
-                    LfsTransfer::Multipart => self.lfs_upload_begin(actor, pushing, object).await?,
+                    LfsTransfer::Multipart => {
+                        self.lfs_upload_begin(actor, pushing, object, self.limits.lfs_part_bytes).await?
+                    }
                 }
             };
             plan.push((object, action));
@@ -249,9 +254,42 @@ impl Hub {
         Ticket { upload: String::new(), repo_id: repo.id, owner: *bringer, object, part_bytes: 0, expires }
     }
 
-    async fn lfs_upload_begin(&self, actor: &Actor, pushing: &Pushing, object: LfsObject) -> HubResult<LfsAction> {
+    /// Says how a browser sends an object: in parts that are small enough for poor lines, each of which may be
+    /// sent again.
+    ///
+    /// # Errors
+    /// As [`Hub::repo_open`] for writing; [`HubError::TooLarge`]; [`HubError::Invalid`] for an empty object.
+    pub async fn lfs_begin_in_parts(
+        &self,
+        actor: &Actor,
+        address: &RepoAddress,
+        object: LfsObject,
+    ) -> HubResult<LfsAction> {
+        let repo = self.repo_open(actor, address, Right::Write).await?;
+        let pushing = Pushing { bringer: repo.owner.id, repo };
+        if object.file_bytes == 0 {
+            return Err(HubError::Invalid("the file is empty; there is nothing to send".to_owned()));
+        }
+        if object.file_bytes > self.limits.file_bytes_max {
+            let limit = format!("{} bytes", self.limits.file_bytes_max);
+            return Err(HubError::TooLarge { what: "the file", limit, setting: "file_bytes_max" });
+        }
+        let known = self.catalog.files_in_zones(&[object.sha256], &pushing.zones()).await?;
+        if !known.is_empty() {
+            return Ok(LfsAction::Nothing);
+        }
+        self.lfs_upload_begin(actor, &pushing, object, BROWSER_PART_BYTES).await
+    }
+
+    async fn lfs_upload_begin(
+        &self,
+        actor: &Actor,
+        pushing: &Pushing,
+        object: LfsObject,
+        part_bytes_min: u64,
+    ) -> HubResult<LfsAction> {
         const MIB: u64 = 1 << 20;
-        let part_bytes = object.file_bytes.div_ceil(PARTS_MAX).next_multiple_of(MIB).max(self.limits.lfs_part_bytes);
+        let part_bytes = object.file_bytes.div_ceil(PARTS_MAX).next_multiple_of(MIB).max(part_bytes_min);
         let mut ticket = self.ticket(pushing, object);
         ticket.part_bytes = part_bytes;
         ticket.upload = alphanumeric(&*self.entropy, 24);

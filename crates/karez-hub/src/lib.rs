@@ -47,6 +47,7 @@ mod mirror;
 mod objects;
 mod ollama;
 mod owned_repos;
+mod passwords;
 mod preupload;
 mod push_access;
 mod ready;
@@ -60,8 +61,10 @@ mod revision;
 mod safetensors_metadata;
 mod sealed;
 mod search;
+mod sessions;
 mod shards;
 mod signer;
+mod simple_commit;
 mod squash;
 mod tokens;
 mod tree;
@@ -86,8 +89,10 @@ pub use ingest::Expected;
 pub use karez_catalog::{
     Account, AccountKind, Direction, Discussion, DiscussionEvent, DiscussionFilter, DiscussionStatus, EventKind,
     FileBrief, Keep, Mirror, MirrorPatch, NewAccount, NewMirror, NewRemote, OwnerOrigin, RemoteKind, Repo, RepoSort,
-    TokenBrief,
+    SignInWay, TokenBrief,
 };
+/// For the advice on cards.
+pub use karez_formats::card::{Finding, YamlError};
 pub use karez_search::{Facet, FacetCounts, IndexPlace, OrderBy, SearchError, SearchOrder, SearchQuery, Way};
 /// For sending stored bytes without copying them.
 pub use karez_store::{FileBehind, file_behind};
@@ -101,6 +106,7 @@ pub use log::{
 pub use mirror::{FileClaim, MirrorFile, MirrorUpdate, NameAlias, RepoOrigin};
 pub use ollama::{OllamaBlob, OllamaImage, OllamaLayer};
 pub use owned_repos::{OwnedPage, OwnedRepo};
+pub use passwords::{PASSWORD_BYTES_MAX, PASSWORD_CHARS_MIN};
 pub use preupload::{UploadAdvice, UploadMode, UploadPlan};
 pub use push_access::PushPlace;
 pub use reconstruction::{ChunkPlace, RECONSTRUCTION_FILES_MAX, Reconstruction, XorbFetch};
@@ -112,13 +118,14 @@ pub use resolve::Resolved;
 pub use safetensors_metadata::{ParameterCounts, SafetensorsHeaders};
 pub use sealed::SECRET_BYTES_MAX;
 pub use search::{SearchProgress, SearchResults};
+pub use sessions::SESSION_SECS;
 pub use shards::ShardProgress;
 pub use signer::{Purpose, Signer};
+pub use simple_commit::SimpleChange;
 pub use tokens::NewToken;
 pub use tree::{LargeFile, TreeItem, TreeKind, TreePage, TreeQuery};
 pub use xet_token::{XetGrant, XetScope, XetToken};
 pub use xorb_range::SignedRanges;
-pub use yaml_check::YamlReport;
 
 /// What a hub is made of.
 pub struct HubParts {
@@ -161,6 +168,7 @@ pub struct Hub {
     pub(crate) far: far::Bringer,
     pub(crate) log: log::LogDesk,
     pub(crate) search: search::SearchDesk,
+    pub(crate) hash_desk: passwords::HashDesk,
 }
 
 /// Uploads at once when the store takes bytes as they come. Many: senders on slow lines each hold a place
@@ -193,6 +201,7 @@ impl Hub {
             mapped_files: file_map::MappedFiles::default(),
             far: far::Bringer::default(),
             search: search::SearchDesk::default(),
+            hash_desk: passwords::HashDesk::default(),
         }
     }
 

@@ -16,12 +16,23 @@ pub const STYLE: &str = include_str!("style.css");
 pub static STYLE_PATH: LazyLock<String> = LazyLock::new(|| format!("/-/style-{}.css", *STYLE_NAME));
 
 /// First digits of the style's SHA-256.
-pub static STYLE_NAME: LazyLock<String> = LazyLock::new(|| {
-    Sha256::digest(STYLE)[..6].iter().fold(String::new(), |mut text, byte| {
+pub static STYLE_NAME: LazyLock<String> = LazyLock::new(|| name_of(STYLE));
+
+/// The one script: it sends large files in parts, on the page for uploads.
+pub const SCRIPT: &str = include_str!("upload.js");
+
+/// First digits of the script's SHA-256.
+pub static SCRIPT_NAME: LazyLock<String> = LazyLock::new(|| name_of(SCRIPT));
+
+/// The policy of the page that has the script, which speaks to the node alone.
+pub const SCRIPT_POLICY: &str = "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+
+fn name_of(content: &str) -> String {
+    Sha256::digest(content)[..6].iter().fold(String::new(), |mut text, byte| {
         write!(text, "{byte:02x}").expect("a String grows");
         text
     })
-});
+}
 
 /// The policy that browsers hold pages to: nothing runs, nothing comes from elsewhere, nobody frames them.
 pub const CONTENT_POLICY: &str =
@@ -55,6 +66,15 @@ impl Frame {
 
     /// Puts a page together. The title is plain text.
     pub fn page(&self, title: &str, body: &Markup) -> String {
+        self.whole(title, body, None)
+    }
+
+    /// Puts the page together that has the script, and is whole without it.
+    pub(crate) fn page_with_script(&self, title: &str, body: &Markup) -> String {
+        self.whole(title, body, Some(format!("/-/upload-{}.js", *SCRIPT_NAME)))
+    }
+
+    fn whole(&self, title: &str, body: &Markup, script: Option<String>) -> String {
         let l = self.locale;
         let kinds = [("/models", key::MODELS), ("/datasets", key::DATASETS), ("/spaces", key::SPACES)];
         let page = html! {
@@ -65,6 +85,7 @@ impl Frame {
                     meta name="viewport" content="width=device-width,initial-scale=1";
                     title { (title) @if title != self.node { " · " (self.node) } }
                     link rel="stylesheet" href=(*STYLE_PATH);
+                    @if let Some(script) = &script { script src=(script) defer {} }
                 }
                 body {
                     a.skip href="#main" { (l.t(key::SKIP)) }
@@ -75,11 +96,9 @@ impl Frame {
                                 a href=(url) aria-current=[(self.path == url).then_some("page")] { (l.t(text)) }
                             }
                             a href="/-/node" { (l.t(key::NODE)) }
-                            a href="/-/sign-in" {
-                                @match &self.user {
-                                    Some(user) => bdi { (user) },
-                                    None => (l.t(key::SIGN_IN)),
-                                }
+                            @match &self.user {
+                                Some(user) => a href="/-/account" { bdi { (user) } },
+                                None => a href="/-/sign-in" { (l.t(key::SIGN_IN)) },
                             }
                         }
                     }

@@ -5,7 +5,7 @@
 //! values; here nothing is asked, and nothing is decided about who may see what.
 //!
 //! Invariants:
-//! - A page is complete without JavaScript; there is none.
+//! - A page is complete without JavaScript. One has a script, which sends large files in parts: `upload.js`.
 //! - A page asks nobody but this node: no font, picture or style from elsewhere.
 //! - Text of others reaches a page escaped, or through [`card`]'s list of what may stay.
 //! - What a page shows of one thing is bounded by a constant of this file: pages travel over poor lines.
@@ -21,24 +21,37 @@ mod view;
 
 pub use address::{encode_part, encode_path, file_url, repo_url};
 pub use card::{CardPlace, render as card};
-pub use layout::{CONTENT_POLICY, Frame, STYLE, STYLE_NAME, STYLE_PATH};
+pub use layout::{CONTENT_POLICY, Frame, SCRIPT, SCRIPT_NAME, SCRIPT_POLICY, STYLE, STYLE_NAME, STYLE_PATH};
 pub use locale::{Key, Locale, key, shown};
 pub use maud::Markup;
+pub use view::account::{AccountPage, TokenLine, account as account_page};
+pub use view::admin::{AccountLine, AdminPage, JobLine, OrgPage, RemoteLine, admin as admin_page, org as org_page};
+pub use view::change::{
+    EditPage, RepoSettingsPage, UploadPage, edit as edit_page, repo_settings as repo_settings_page,
+    upload as upload_page,
+};
 pub use view::commits::{
     Change, ChangeKind, CommitLine, CommitPage, CommitsPage, DiffLine, commit as commit_page, commits as commits_page,
     diff_lines,
 };
 pub use view::error::{ErrorPage, error as error_page};
 pub use view::file::{FileContent, FilePage, file as file_page};
+pub use view::form::{Doors, Notice, stale as stale_page};
 pub use view::home::{HomePage, home as home_page};
 pub use view::list::{ListPage, RepoRow, list as list_page};
+pub use view::make::{
+    LICENSES, NewRepoPage, PublishLookPage, PublishPage, new_repo as new_repo_page, publish as publish_page,
+    publish_look as publish_look_page,
+};
 pub use view::node::{NodePage, PeerRow, node as node_page};
 pub use view::owner::{OwnerPage, owner as owner_page};
 pub use view::repo::{
     CardView, Entry, Link, Origin, RefsPage, RepoHead, RepoPage, Snippet, Totals, TreePage, refs as refs_page,
     repo as repo_page, tree as tree_page,
 };
-pub use view::sign_in::{SignInPage, SignInState, sign_in as sign_in_page};
+pub use view::sign_in::{
+    InvitedPage, NamePage, SignInPage, invited as invited_page, newcomer as newcomer_page, sign_in as sign_in_page,
+};
 
 /// Bytes of a card that the page of its repository shows; the rest is one click away. Text that compresses
 /// badly still leaves the page under 25 KB.

@@ -124,7 +124,7 @@ impl HttpBody for BoundedBody {
 }
 
 /// Turns a failed read of a body into the error that the sender should see.
-pub(crate) fn broken_body(error: &axum::Error) -> karez_hub::HubError {
+pub(crate) fn broken_body(error: &(dyn std::error::Error + 'static)) -> karez_hub::HubError {
     use karez_hub::HubError;
     let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(current) = cause {

@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use crate::AppState;
 use crate::body::broken_body;
 use crate::error::ApiError;
-use crate::pages::session_token;
+use crate::pages::session_secret;
 
 /// Who is asking.
 #[derive(Clone)]
@@ -44,11 +44,11 @@ pub(crate) fn token_of(parts: &Parts) -> Result<Option<String>, ApiError> {
 /// Where programs ask, who show their token each time.
 const FOR_PROGRAMS: [&str; 7] = ["/api/", "/cas/", "/v1/", "/v2/", "/federation/", "/log/", "/metrics"];
 
-/// Returns the token of a browser's session, where that counts: for reading pages and the files that they link to.
-fn session_of(parts: &Parts, state: &AppState) -> Option<String> {
+/// Returns the secret of a browser's session, where that counts: for reading pages and the files that they link to.
+fn session_of(parts: &Parts) -> Option<&str> {
     let reads = parts.method == Method::GET || parts.method == Method::HEAD;
     let is_for_programs = FOR_PROGRAMS.iter().any(|prefix| parts.uri.path().starts_with(prefix));
-    if !reads || is_for_programs { None } else { session_token(state, &parts.headers) }
+    if !reads || is_for_programs { None } else { session_secret(&parts.headers) }
 }
 
 impl FromRequestParts<AppState> for Caller {
@@ -59,13 +59,10 @@ impl FromRequestParts<AppState> for Caller {
         }
         let token = token_of(parts)?;
         if token.is_none()
-            && let Some(session) = session_of(parts, state)
+            && let Some(secret) = session_of(parts)
         {
             // A session that ended is as good as none: the page says who is signed in.
-            return Ok(Caller(state.hub.sign_in(Some(&session)).await.or_else(|error| match error {
-                HubError::TokenInvalid => Ok(Actor::Anonymous),
-                error => Err(error),
-            })?));
+            return Ok(Caller(state.hub.session_actor(secret).await?));
         }
         match (state.hub.sign_in(token.as_deref()).await, token) {
             // Somebody whom an upstream may know.

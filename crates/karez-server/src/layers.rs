@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{Request, State};
+use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
@@ -34,7 +34,8 @@ pub(crate) fn bound_body(row: MethodRouter<AppState>, body: BodyBound, limits: &
         setting: body.setting(),
         idle: Duration::from_secs(limits.body_idle_secs_max.max(1)),
     };
-    row.layer(from_fn_with_state(bound, check_body))
+    // The bound below takes the place of the framework's own.
+    row.layer(DefaultBodyLimit::disable()).layer(from_fn_with_state(bound, check_body))
 }
 
 /// Bytes of a body that are read although nobody wants them, so that the sender reads the answer

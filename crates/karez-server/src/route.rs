@@ -82,6 +82,10 @@ pub enum BodyBound {
     Empty,
     /// `limits.json_body_bytes_max`.
     Json,
+    /// `limits.form_body_bytes_max`: a form that a page of the node sends.
+    Form,
+    /// `limits.form_upload_bytes_max`: a form with files.
+    Upload,
     /// `limits.commit_body_bytes_max`.
     Commit,
     /// `limits.xorb_bytes_max`.
@@ -102,6 +106,8 @@ impl BodyBound {
         match self {
             BodyBound::Empty => 64 << 10,
             BodyBound::Json => limits.json_body_bytes_max,
+            BodyBound::Form => limits.form_body_bytes_max,
+            BodyBound::Upload => limits.form_upload_bytes_max,
             BodyBound::Commit => limits.commit_body_bytes_max,
             BodyBound::Xorb => limits.xorb_bytes_max,
             BodyBound::Shard => limits.shard_bytes_max,
@@ -115,6 +121,8 @@ impl BodyBound {
     pub fn setting(self) -> &'static str {
         match self {
             BodyBound::Empty | BodyBound::Json => "json_body_bytes_max",
+            BodyBound::Form => "form_body_bytes_max",
+            BodyBound::Upload => "form_upload_bytes_max",
             BodyBound::Commit => "commit_body_bytes_max",
             BodyBound::Xorb => "xorb_bytes_max",
             BodyBound::Shard => "shard_bytes_max",

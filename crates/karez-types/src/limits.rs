@@ -6,6 +6,10 @@
 pub struct Limits {
     /// Body of an ordinary JSON request, in bytes. The largest honest one is a preupload of 256 files.
     pub json_body_bytes_max: u64,
+    /// Body of a form on a page, in bytes: a card and what is around it.
+    pub form_body_bytes_max: u64,
+    /// Files that one form sends, in bytes. They are held in memory; what is larger travels in parts.
+    pub form_upload_bytes_max: u64,
     /// Body of a commit, in bytes: clients put up to 100 MiB of small files, base64, into one.
     pub commit_body_bytes_max: u64,
     /// Operations in one commit. Clients send at most a few thousand.
@@ -74,6 +78,8 @@ impl Default for Limits {
     fn default() -> Limits {
         Limits {
             json_body_bytes_max: 8 * MIB,
+            form_body_bytes_max: MIB,
+            form_upload_bytes_max: 16 * MIB,
             commit_body_bytes_max: 192 * MIB,
             commit_operations_max: 25_000,
             commit_inline_file_bytes_max: 64 * MIB,

@@ -111,6 +111,9 @@ fn counts_start(hub: Arc<Hub>, upstreams: Arc<Upstreams>) -> JoinHandle<()> {
             if let Err(error) = hub.uploads_sweep().await {
                 tracing::warn!(%error, "could not throw away abandoned uploads");
             }
+            if let Err(error) = hub.sessions_sweep().await {
+                tracing::warn!(%error, "could not forget sessions that are over");
+            }
             if let Err(error) = upstreams.ways().transfers.sweep().await {
                 tracing::warn!(%error, "could not throw away what was passed on before the last start");
             }

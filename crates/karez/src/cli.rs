@@ -123,6 +123,16 @@ pub enum User {
     },
     /// List all people.
     List,
+    /// Set the password of a person, read from standard input. All browsers of the person are signed out.
+    Password {
+        /// Name of the person.
+        name: OwnerName,
+    },
+    /// Make an address where a person chooses a password. It works once, for three days.
+    Invite {
+        /// Name of the person.
+        name: OwnerName,
+    },
     /// Delete a person who owns no repositories, and all tokens of the person.
     #[command(visible_alias = "remove")]
     Delete {

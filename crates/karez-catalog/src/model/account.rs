@@ -136,3 +136,53 @@ pub struct TokenBrief {
     /// When it ends.
     pub expires: Option<Timestamp>,
 }
+
+/// How somebody signed in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SignInWay {
+    /// With a password.
+    Password,
+    /// With a token; the session ends with it.
+    Token(TokenId),
+    /// Through an OpenID provider.
+    Provider,
+}
+
+impl SignInWay {
+    /// Returns the word used in the database.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            SignInWay::Password => "password",
+            SignInWay::Token(_) => "token",
+            SignInWay::Provider => "provider",
+        }
+    }
+}
+
+/// A browser that signs in.
+#[derive(Debug, Clone, Copy)]
+pub struct NewSession {
+    /// Who.
+    pub user: AccountId,
+    /// How.
+    pub way: SignInWay,
+    /// What it may do.
+    pub role: TokenRole,
+    /// When it ends.
+    pub expires: Timestamp,
+}
+
+/// A browser that is signed in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionRow {
+    /// How somebody signed in: `password`, `token` or `provider`.
+    pub way: String,
+    /// What it may do.
+    pub role: TokenRole,
+    /// When it ends; the caller compares with its clock.
+    pub expires: Timestamp,
+    /// Who.
+    pub user: Account,
+    /// The organizations of that user.
+    pub memberships: Vec<Membership>,
+}

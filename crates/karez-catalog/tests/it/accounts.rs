@@ -1,11 +1,18 @@
 //! Accounts, memberships, tokens.
 
-use karez_catalog::{AccountCreated, AccountDeleted, AccountKind, AccountPatch, NewAccount};
+use karez_catalog::{AccountCreated, AccountDeleted, AccountKind, AccountPatch, NewAccount, NewSession, SignInWay};
 use karez_types::{AccountId, OrgRole, TokenRole, Visibility};
 
 use crate::db::{Db, NOW, cases};
 
-cases!(names_are_unique_without_regard_to_case, accounts_change_and_go, members_have_roles, tokens_say_who_sent_them);
+cases!(
+    names_are_unique_without_regard_to_case,
+    accounts_change_and_go,
+    members_have_roles,
+    tokens_say_who_sent_them,
+    sessions_end_with_what_they_began_with,
+    invitations_and_identities_are_taken_once
+);
 
 async fn names_are_unique_without_regard_to_case(db: &Db) {
     let first = db.user("Nasima").await;
@@ -101,4 +108,58 @@ async fn tokens_say_who_sent_them(db: &Db) {
     assert_eq!(db.catalog.token_lookup(&[1; 32]).await.unwrap(), None);
     db.catalog.account_delete(user.id).await.unwrap();
     assert_eq!(db.catalog.token_lookup(&[2; 32]).await.unwrap(), None);
+}
+
+async fn sessions_end_with_what_they_began_with(db: &Db) {
+    let catalog = &db.catalog;
+    let (user, org) = (db.user("amina").await, db.account("lab", AccountKind::Organization).await);
+    catalog.member_set(org.id, user.id, OrgRole::Write).await.unwrap();
+    let token = catalog.token_create(user.id, &[9; 32], "laptop", TokenRole::Read, None, NOW).await.unwrap();
+    let expires = NOW.plus_secs(60);
+    let new = |way, role| NewSession { user: user.id, way, role, expires };
+    catalog.session_create(&[1; 32], new(SignInWay::Password, TokenRole::Write), NOW).await.unwrap();
+    catalog.session_create(&[2; 32], new(SignInWay::Token(token), TokenRole::Read), NOW).await.unwrap();
+    catalog.session_create(&[3; 32], new(SignInWay::Provider, TokenRole::Write), NOW).await.unwrap();
+    assert!(catalog.session_create(&[3; 32], new(SignInWay::Provider, TokenRole::Write), NOW).await.is_err());
+    let found = catalog.session_lookup(&[1; 32]).await.unwrap().unwrap();
+    assert_eq!((found.way.as_str(), found.role, found.expires), ("password", TokenRole::Write, expires));
+    assert_eq!((&found.user, found.memberships[0].org), (&user, org.id));
+    assert_eq!(catalog.session_lookup(&[7; 32]).await.unwrap(), None);
+    assert_eq!(catalog.session_count(user.id, NOW).await.unwrap(), 3);
+    assert!(catalog.token_revoke(token).await.unwrap());
+    assert_eq!(catalog.session_lookup(&[2; 32]).await.unwrap(), None, "it ended with its token");
+    assert_eq!(catalog.session_end_others(user.id, &[1; 32]).await.unwrap(), 1);
+    assert!(!catalog.session_end(&[3; 32]).await.unwrap() && catalog.session_end(&[1; 32]).await.unwrap());
+    // A new password ends all sessions; time and the account's end do too.
+    catalog.session_create(&[4; 32], new(SignInWay::Provider, TokenRole::Write), NOW).await.unwrap();
+    assert_eq!(catalog.password_get(user.id).await.unwrap(), None);
+    catalog.password_set(user.id, "$first", NOW).await.unwrap();
+    assert_eq!(catalog.session_lookup(&[4; 32]).await.unwrap(), None);
+    catalog.password_set(user.id, "$second", NOW).await.unwrap();
+    assert_eq!(catalog.password_get(user.id).await.unwrap().as_deref(), Some("$second"));
+    for number in [5, 6] {
+        catalog.session_create(&[number; 32], new(SignInWay::Password, TokenRole::Write), NOW).await.unwrap();
+    }
+    assert_eq!(catalog.sessions_sweep(NOW).await.unwrap(), 0);
+    assert_eq!(catalog.sessions_sweep(expires).await.unwrap(), 2);
+    catalog.session_create(&[5; 32], new(SignInWay::Password, TokenRole::Write), NOW).await.unwrap();
+    catalog.account_delete(user.id).await.unwrap();
+    assert_eq!(catalog.session_lookup(&[5; 32]).await.unwrap(), None);
+}
+
+async fn invitations_and_identities_are_taken_once(db: &Db) {
+    let catalog = &db.catalog;
+    let (user, other) = (db.user("amina").await, db.user("karim").await);
+    let expires = NOW.plus_secs(60);
+    catalog.invitation_set(user.id, &[1; 32], expires).await.unwrap();
+    catalog.invitation_set(user.id, &[2; 32], expires).await.unwrap();
+    assert_eq!(catalog.invitation_get(&[1; 32]).await.unwrap(), None, "a newer one takes its place");
+    assert_eq!(catalog.invitation_get(&[2; 32]).await.unwrap(), Some((user.clone(), expires)));
+    let (left, right) = tokio::join!(catalog.invitation_take(&[2; 32]), catalog.invitation_take(&[2; 32]));
+    assert!(left.unwrap() != right.unwrap());
+    assert!(catalog.identity_add("https://id.example", "7", user.id).await.unwrap());
+    assert!(!catalog.identity_add("https://id.example", "7", other.id).await.unwrap());
+    assert!(catalog.identity_add("https://other.example", "7", other.id).await.unwrap());
+    assert_eq!(catalog.identity_find("https://id.example", "7").await.unwrap(), Some(user));
+    assert_eq!(catalog.identity_find("https://id.example", "8").await.unwrap(), None);
 }

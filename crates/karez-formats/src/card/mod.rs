@@ -1,12 +1,16 @@
 //! The card of a repository: the YAML at the top of its README, and the tags that follow from it.
 
 mod license;
+mod lint;
 mod tags;
+mod vocabulary;
 mod yaml;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 pub use license::LICENSE_IDS;
+pub use lint::Finding;
+pub use vocabulary::{SIZES, TASKS};
 pub use yaml::YamlError;
 
 /// Longest front matter that is read, in bytes. Datasets with hundreds of configurations list them.
@@ -17,10 +21,8 @@ pub const FRONT_MATTER_BYTES_MAX: usize = 1 << 20;
 pub struct Card {
     /// The front matter as JSON: an object, or null when there is none or it is broken.
     pub data: Value,
-    /// Why a client should not push this card.
-    pub errors: Vec<String>,
-    /// What would make the card better.
-    pub warnings: Vec<String>,
+    /// What the linter has to say: what must be changed, and what would make the card better.
+    pub findings: Vec<Finding>,
     /// Papers that the text links to, as `1706.03762`.
     pub arxiv_ids: Vec<String>,
 }
@@ -30,25 +32,33 @@ impl Card {
     pub fn parse(readme: &str) -> Card {
         let mut card = Card { arxiv_ids: tags::arxiv_ids(readme), ..Card::default() };
         match front_matter(readme) {
-            None => card.warnings.push("empty or missing yaml metadata in repo card".to_owned()),
-            Some(text) if text.len() > FRONT_MATTER_BYTES_MAX => {
-                card.errors.push(format!(
-                    "the metadata has over {FRONT_MATTER_BYTES_MAX} bytes; move what is not metadata below it"
-                ));
-            }
+            None => card.findings.push(Finding::NoMetadata),
+            Some(text) if text.len() > FRONT_MATTER_BYTES_MAX => card.findings.push(Finding::TooLong),
             Some(text) => match yaml::parse(text) {
-                Ok(Value::Object(data)) => {
-                    card.check(&data);
+                Ok(yaml::Parsed { value: Value::Object(data), has_anchors }) => {
+                    if has_anchors {
+                        card.findings.push(Finding::Anchors);
+                    }
+                    lint::check(&data, &mut card.findings);
                     card.data = Value::Object(data);
                 }
-                Ok(Value::Null) => card.warnings.push("empty or missing yaml metadata in repo card".to_owned()),
-                Ok(_) => card
-                    .errors
-                    .push("the metadata must be a mapping of names to values, such as `license: mit`".to_owned()),
-                Err(error) => card.errors.push(error.to_string()),
+                Ok(yaml::Parsed { value: Value::Null, .. }) => card.findings.push(Finding::NoMetadata),
+                Ok(_) => card.findings.push(Finding::NotMapping),
+                Err(error) => card.findings.push(Finding::Broken(error)),
             },
         }
+        lint::check_body(body(readme), &mut card.findings);
         card
+    }
+
+    /// Returns why a client should not push this card.
+    pub fn errors(&self) -> Vec<String> {
+        self.findings.iter().filter(|finding| finding.is_error()).map(ToString::to_string).collect()
+    }
+
+    /// Returns what would make the card better.
+    pub fn warnings(&self) -> Vec<String> {
+        self.findings.iter().filter(|finding| !finding.is_error()).map(ToString::to_string).collect()
     }
 
     /// Returns a text of the metadata.
@@ -65,45 +75,6 @@ impl Card {
     pub fn library_name(&self) -> Option<&str> {
         self.text("library_name")
     }
-
-    fn check(&mut self, data: &Map<String, Value>) {
-        self.check_license(data);
-        for key in
-            ["tags", "datasets", "metrics", "language", "base_model", "task_categories", "task_ids", "size_categories"]
-        {
-            let is_list = |list: &Vec<Value>| list.iter().all(|item| item.is_string() || item.is_number());
-            match data.get(key) {
-                None | Some(Value::Null | Value::String(_)) => {}
-                // `no` and `on` are texts in YAML 1.2; `y: yes` habits of 1.1 do not matter here.
-                Some(Value::Array(list)) if is_list(list) => {}
-                Some(_) => self.errors.push(format!("\"{key}\" must be a text or a list of texts")),
-            }
-        }
-        for key in ["pipeline_tag", "library_name", "pretty_name", "thumbnail", "sdk"] {
-            if data.get(key).is_some_and(|value| !value.is_string() && !value.is_null()) {
-                self.errors.push(format!("\"{key}\" must be a string"));
-            }
-        }
-        for language in texts_of(data.get("language")).filter(|language| !is_language(language)) {
-            self.warnings.push(format!(
-                "\"language\": `{}` is not an ISO 639 code of two or three letters, nor `code` or `multilingual`",
-                language.chars().take(40).collect::<String>()
-            ));
-        }
-    }
-
-    fn check_license(&mut self, data: &Map<String, Value>) {
-        let Some(value) = data.get("license").filter(|value| !value.is_null()) else {
-            return self.warnings.push("\"license\" is missing; say on what terms others may use this".to_owned());
-        };
-        let texts: Vec<&str> = texts_of(Some(value)).collect();
-        let known = |text: &&str| license::is_known(text);
-        if texts.is_empty() || !texts.iter().all(known) {
-            self.errors.push(format!("\"license\" must be one of [{}]", LICENSE_IDS.join(", ")));
-        } else if texts.contains(&"other") && !data.contains_key("license_name") {
-            self.warnings.push("\"license\" is `other`: name it with `license_name` and `license_link`".to_owned());
-        }
-    }
 }
 
 /// Returns the text or texts of a value that may be one or a list.
@@ -114,13 +85,6 @@ fn texts_of(value: Option<&Value>) -> impl Iterator<Item = &str> {
         None => &[],
     };
     list.iter().filter_map(Value::as_str).map(str::trim).filter(|text| !text.is_empty())
-}
-
-/// Tells whether a language is given as clients expect: `fr`, `ckb`, `zh-Hant`, `code`.
-fn is_language(text: &str) -> bool {
-    let main = text.split(['-', '_']).next().unwrap_or_default();
-    matches!(text, "code" | "multilingual" | "other")
-        || (matches!(main.len(), 2 | 3) && main.bytes().all(|byte| byte.is_ascii_lowercase()))
 }
 
 /// Returns a README without its metadata: what people read.
@@ -158,7 +122,7 @@ mod tests {
             "---\r\nlicense: apache-2.0\r\nlanguage:\r\n- en\r\n- no\r\nlibrary_name: transformers\r\npipeline_tag: text-generation\r\ntags: [chat, 2024]\r\n\
              datasets: a/b\r\nbase_model: x/y\r\nmodel-index:\r\n- name: z\r\n---\r\n# Title\nhttps://arxiv.org/abs/1706.03762v2 and arxiv.org/pdf/2401.00001.\n",
         );
-        assert_eq!(card.errors, Vec::<String>::new());
+        assert_eq!(card.errors(), Vec::<String>::new());
         assert_eq!(card.data["language"], json!(["en", "no"]));
         assert_eq!((card.pipeline_tag(), card.library_name()), (Some("text-generation"), Some("transformers")));
         assert_eq!(
@@ -228,16 +192,16 @@ mod tests {
         for license in ["not-a-license", "12", "[]", "[mit, nope]", "{a: b}"] {
             let card = Card::parse(&format!("---\nlicense: {license}\n---\n"));
             assert!(
-                card.errors[0].starts_with("\"license\" must be one of [apache-2.0, "),
+                card.errors()[0].starts_with("\"license\" must be one of [apache-2.0, "),
                 "{license} {:?}",
-                card.errors
+                card.errors()
             );
         }
-        assert!(Card::parse("---\nlicense: mit\n---\n").errors.is_empty());
+        assert!(Card::parse("---\nlicense: mit\n---\n").errors().is_empty());
     }
 
     #[test]
-    fn without_metadata_there_is_only_a_warning() {
+    fn without_metadata_there_are_only_warnings() {
         for readme in [
             "",
             "# Title",
@@ -249,7 +213,11 @@ mod tests {
             "---\n\n# c\n---\n",
         ] {
             let card = Card::parse(readme);
-            assert_eq!((card.data.clone(), card.errors.len(), card.warnings.len()), (Value::Null, 0, 1), "{readme:?}");
+            assert_eq!(
+                (card.data.clone(), card.errors().len(), &card.findings[0]),
+                (Value::Null, 0, &Finding::NoMetadata),
+                "{readme:?}"
+            );
         }
         let card = Card::parse("\u{FEFF}\n---\nlicense: mit\n---");
         assert_eq!(card.data, json!({"license": "mit"}));
@@ -271,7 +239,7 @@ mod tests {
             "? [a]\n: b",
         ] {
             let card = Card::parse(&format!("---\n{yaml}\n---\n"));
-            assert!(!card.errors.is_empty(), "{yaml}");
+            assert!(!card.errors().is_empty(), "{yaml}");
         }
     }
 
@@ -290,7 +258,7 @@ mod tests {
         let tower = (1..2000).fold("a0: &a0 []\n".to_owned(), |text, n| text + &format!("a{n}: &a{n} [*a{}]\n", n - 1));
         for yaml in [laughs, deep, dashes, long, questions, huge, tower] {
             let card = Card::parse(&format!("---\n{yaml}\n---\n"));
-            assert!(card.data.is_null() && !card.errors.is_empty(), "{yaml:.60}");
+            assert!(card.data.is_null() && !card.errors().is_empty(), "{yaml:.60}");
         }
     }
 

@@ -50,14 +50,31 @@ impl From<ScanError> for YamlError {
     }
 }
 
-/// Returns the first document in this text; null when there is none.
-pub(super) fn parse(text: &str) -> Result<Value, YamlError> {
+/// The first document of a text; null when there is none.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Parsed {
+    /// What it says, with aliases replaced by what they stand for.
+    pub(super) value: Value,
+    /// Whether it names values and refers to them: `&name`, `*name`.
+    pub(super) has_anchors: bool,
+}
+
+/// Reads the first document in this text.
+pub(super) fn parse(text: &str) -> Result<Parsed, YamlError> {
     let mut parser = Parser::new_from_str(text);
     let mut builder = Builder { stack: Vec::new(), anchors: HashMap::new(), weight: 0, root: Value::Null };
+    let mut has_anchors = false;
     loop {
         let (event, _) = parser.next_token()?;
+        has_anchors |= match &event {
+            Event::Alias(_) => true,
+            Event::Scalar(_, _, anchor, _) | Event::SequenceStart(anchor, _) | Event::MappingStart(anchor, _) => {
+                *anchor > 0
+            }
+            _ => false,
+        };
         match event {
-            Event::DocumentEnd | Event::StreamEnd => return Ok(builder.root),
+            Event::DocumentEnd | Event::StreamEnd => return Ok(Parsed { value: builder.root, has_anchors }),
             event => builder.event(event)?,
         }
     }
@@ -232,7 +249,7 @@ mod tests {
         let text = "a: no\nb: 012\nc: 1.5\nd: 0x1F\ne: '5'\nf: !!str 5\ng: ~\nh:\ni: yes\nj: 2024-01-01\nk: 1e3\nl: -7\nm: .inf\nn: 1.2.3\no: TRUE\np: 99999999999999999999\n5: q\n";
         let expected = json!({"a": "no", "b": 12, "c": 1.5, "d": 31, "e": "5", "f": "5", "g": null, "h": null, "i": "yes",
             "j": "2024-01-01", "k": 1000.0, "l": -7, "m": ".inf", "n": "1.2.3", "o": true, "p": "99999999999999999999", "5": "q"});
-        assert_eq!(parse(text).unwrap(), expected);
+        assert_eq!(parse(text).unwrap().value, expected);
     }
 
     #[test]
@@ -240,7 +257,8 @@ mod tests {
         let text = "a: &x {k: 1, l: 2}\nb: *x\nc:\n  <<: *x\n  l: 3\nd:\n  <<: [*x, {m: 4}]\n";
         let x = json!({"k": 1, "l": 2});
         let expected = json!({"a": x, "b": x, "c": {"k": 1, "l": 3}, "d": {"k": 1, "l": 2, "m": 4}});
-        assert_eq!(parse(text).unwrap(), expected);
+        let parsed = parse(text).unwrap();
+        assert_eq!((parsed.value, parsed.has_anchors), (expected, true));
     }
 
     #[test]

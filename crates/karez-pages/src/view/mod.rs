@@ -1,10 +1,15 @@
 //! The pages, one module for each sort.
 
+pub(crate) mod account;
+pub(crate) mod admin;
+pub(crate) mod change;
 pub(crate) mod commits;
 pub(crate) mod error;
 pub(crate) mod file;
+pub(crate) mod form;
 pub(crate) mod home;
 pub(crate) mod list;
+pub(crate) mod make;
 pub(crate) mod node;
 pub(crate) mod owner;
 pub(crate) mod repo;

@@ -4,6 +4,7 @@ use karez_types::{RepoAddress, Timestamp};
 use maud::{Markup, html};
 
 use super::commits::CommitLine;
+use super::form::Doors;
 use super::list::{RepoRow, id, kind_key, rows};
 use crate::address::{encode_part, file_url, repo_url};
 use crate::layout::Frame;
@@ -137,6 +138,8 @@ pub struct RepoPage {
     pub log_index: Option<u64>,
     /// How to use it.
     pub snippets: Vec<Snippet>,
+    /// What the reader may do with it.
+    pub doors: Doors,
 }
 
 /// Returns the top of a page about a repository: its name, its parts, and what to know before all else.
@@ -273,6 +276,7 @@ pub fn repo(frame: &Frame, page: &RepoPage) -> String {
     let tree = file_url(address, "tree", &page.head.revision, "");
     let body = html! {
         (head(l, &page.head, Some(key::TAB_CARD)))
+        (super::form::doors(l, address, page.doors))
         (facts(l, page))
         @if !page.snippets.is_empty() {
             details { summary { (l.t(key::USE_IT)) }

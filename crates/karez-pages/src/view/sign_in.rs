@@ -1,36 +1,23 @@
-//! Signing in and out.
+//! Signing in and out, and choosing a password by invitation.
 
 use maud::html;
 
+use super::form::{Notice, button, line, notice, password, proof};
 use super::list::id;
 use crate::layout::Frame;
 use crate::locale::key;
 
-/// How far somebody is.
-#[derive(Debug, Clone)]
-pub enum SignInState {
-    /// Nobody is signed in.
-    Out,
-    /// The token was not one of this node.
-    Refused,
-    /// The form was too old, or not from here.
-    Stale,
-    /// Too many wrong tokens came from there.
-    TooMany,
-    /// Somebody is signed in, with a token of this name.
-    In {
-        /// The person.
-        user: String,
-        /// The token.
-        token_name: String,
-    },
-}
-
 /// The page for signing in and out.
 #[derive(Debug, Clone)]
 pub struct SignInPage {
-    /// How far somebody is.
-    pub state: SignInState,
+    /// Why the form is shown again.
+    pub notice: Option<Notice>,
+    /// Who is signed in.
+    pub user: Option<String>,
+    /// The name that was typed.
+    pub name: String,
+    /// What people call the provider that the operator chose.
+    pub provider: Option<String>,
     /// What proves that the form came from here.
     pub proof: String,
     /// The page to go back to: a path of this node.
@@ -40,35 +27,101 @@ pub struct SignInPage {
 /// Renders the page for signing in and out.
 pub fn sign_in(frame: &Frame, page: &SignInPage) -> String {
     let l = frame.locale;
-    let trouble = match page.state {
-        SignInState::Refused => Some(key::TOKEN_REFUSED),
-        SignInState::Stale => Some(key::FORM_STALE),
-        SignInState::TooMany => Some(key::TOO_MANY_TRIES),
-        SignInState::Out | SignInState::In { .. } => None,
-    };
-    let title = if matches!(page.state, SignInState::In { .. }) { key::ACCOUNT } else { key::SIGN_IN };
+    let title = if page.user.is_some() { key::ACCOUNT } else { key::SIGN_IN };
+    let next = html! { input type="hidden" name="next" value=(page.next); };
     let body = html! {
         h1 { (l.t(title)) }
-        @if let Some(trouble) = trouble { p.warn role="alert" { (l.t(trouble)) } }
-        @if let SignInState::In { user, token_name } = &page.state {
-            p { (l.fill(key::SIGNED_IN_AS, &[("user", html! { a href=(format!("/{user}")) { (id(user)) } }), ("token", id(token_name))])) }
-            form method="post" action="/-/sign-out" {
-                input type="hidden" name="proof" value=(page.proof);
-                button type="submit" { (l.t(key::SIGN_OUT)) }
-            }
+        (notice(l, page.notice.as_ref()))
+        @if let Some(user) = &page.user {
+            p { (l.fill(key::SIGNED_IN_AS, &[("user", html! { a href="/-/account" { (id(user)) } })])) }
+            form method="post" action="/-/sign-out" { (proof(&page.proof)) (button(l, key::SIGN_OUT)) }
         } @else {
             p { (l.t(key::SIGN_IN_HOW)) }
+            @if let Some(provider) = &page.provider {
+                p { a.button href=(format!("/-/provider?next={}", crate::encode_part(&page.next))) { (l.fill(key::WITH_PROVIDER, &[("provider", html! { bdi { (crate::shown(provider)) } })])) } }
+            }
             form method="post" action="/-/sign-in" {
-                input type="hidden" name="proof" value=(page.proof);
-                input type="hidden" name="next" value=(page.next);
+                (proof(&page.proof)) (next)
+                div {
+                    label for="name" { (l.t(key::USER_NAME)) }
+                    input #name type="text" name="name" value=(page.name) required autocomplete="username" maxlength="96" dir="ltr" spellcheck="false" autocapitalize="none";
+                }
+                (password(l, "password", key::PASSWORD, "current-password"))
+                (button(l, key::SIGN_IN))
+            }
+            h2 { (l.t(key::WITH_TOKEN)) }
+            form method="post" action="/-/sign-in" {
+                (proof(&page.proof)) (next)
                 div {
                     label for="token" { (l.t(key::TOKEN)) }
-                    input #token type="password" name="token" required autocomplete="current-password" maxlength="200" dir="ltr" spellcheck="false";
+                    input #token type="password" name="token" required autocomplete="off" maxlength="200" dir="ltr" spellcheck="false";
                 }
-                button type="submit" { (l.t(key::SIGN_IN)) }
+                (button(l, key::SIGN_IN))
             }
             p.soft { (l.fill(key::TOKEN_FROM, &[("command", html! { code dir="ltr" { "karez token create" } })])) }
         }
     };
     frame.page(l.plain(title), &body)
+}
+
+/// The page where somebody chooses a password.
+#[derive(Debug, Clone)]
+pub struct InvitedPage {
+    /// Why the form is shown again.
+    pub notice: Option<Notice>,
+    /// Who is invited.
+    pub user: String,
+    /// The code of the invitation.
+    pub code: String,
+    /// What proves that the form came from here.
+    pub proof: String,
+}
+
+/// Renders the page where somebody chooses a password.
+pub fn invited(frame: &Frame, page: &InvitedPage) -> String {
+    let l = frame.locale;
+    let body = html! {
+        h1 { (l.t(key::CHOOSE_PASSWORD)) }
+        (notice(l, page.notice.as_ref()))
+        p { (l.fill(key::INVITED_AS, &[("user", id(&page.user))])) " " (l.t(key::PASSWORD_HOW)) }
+        form method="post" action="/-/invited" {
+            (proof(&page.proof))
+            input type="hidden" name="code" value=(page.code);
+            input type="hidden" name="username" value=(page.user) autocomplete="username";
+            (password(l, "password", key::PASSWORD, "new-password"))
+            (password(l, "again", key::PASSWORD_AGAIN, "new-password"))
+            (button(l, key::SAVE))
+        }
+    };
+    frame.page(l.plain(key::CHOOSE_PASSWORD), &body)
+}
+
+/// The page that asks for one line more: the name of somebody whom a provider knows and the node does not.
+#[derive(Debug, Clone)]
+pub struct NamePage {
+    /// Why the form is shown again.
+    pub notice: Option<Notice>,
+    /// The name that the provider gives.
+    pub name: String,
+    /// What the provider said, sealed.
+    pub sealed: String,
+    /// What proves that the form came from here.
+    pub proof: String,
+}
+
+/// Renders the page where a newcomer chooses a name.
+pub fn newcomer(frame: &Frame, page: &NamePage) -> String {
+    let l = frame.locale;
+    let body = html! {
+        h1 { (l.t(key::CHOOSE_NAME)) }
+        (notice(l, page.notice.as_ref()))
+        p { (l.t(key::CHOOSE_NAME_HOW)) }
+        form method="post" action="/-/provider/name" {
+            (proof(&page.proof))
+            input type="hidden" name="sealed" value=(page.sealed);
+            (line(l, "name", key::USER_NAME, &page.name, 42))
+            (button(l, key::SAVE))
+        }
+    };
+    frame.page(l.plain(key::CHOOSE_NAME), &body)
 }

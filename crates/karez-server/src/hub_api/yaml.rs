@@ -25,16 +25,19 @@ async fn yaml_validate(
     headers: HeaderMap,
     JsonBody(body): JsonBody<YamlBody>,
 ) -> Response {
-    let report = state.hub.yaml_check(&body.content);
-    let status = if report.errors.is_empty() { StatusCode::OK } else { StatusCode::BAD_REQUEST };
+    let (errors, warnings): (Vec<_>, Vec<_>) =
+        state.hub.card_check(&body.content).into_iter().partition(karez_hub::Finding::is_error);
+    let status = if errors.is_empty() { StatusCode::OK } else { StatusCode::BAD_REQUEST };
     if headers.get(header::ACCEPT).is_some_and(|accept| accept == "text/plain") {
-        let errors = report.errors.iter().map(|text| format!("- Error: {text}\n"));
-        let warnings = report.warnings.iter().map(|text| format!("- Warning: {text}\n"));
+        let errors = errors.iter().map(|text| format!("- Error: {text}\n"));
+        let warnings = warnings.iter().map(|text| format!("- Warning: {text}\n"));
         return (status, errors.chain(warnings).collect::<String>()).into_response();
     }
-    let messages = |texts: &[String]| texts.iter().map(|text| json!({ "message": text })).collect::<Value>();
-    let mut answer = json!({ "errors": messages(&report.errors), "warnings": messages(&report.warnings) });
-    if !report.errors.is_empty() {
+    let messages = |found: &[karez_hub::Finding]| {
+        found.iter().map(|finding| json!({ "message": finding.to_string() })).collect::<Value>()
+    };
+    let mut answer = json!({ "errors": messages(&errors), "warnings": messages(&warnings) });
+    if !errors.is_empty() {
         answer["error"] = "Invalid metadata in README.md".into();
     }
     (status, json(answer)).into_response()

@@ -3,7 +3,7 @@
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use karez_hub::HubError;
-use karez_pages::{CONTENT_POLICY, STYLE, STYLE_NAME};
+use karez_pages::{CONTENT_POLICY, SCRIPT, SCRIPT_NAME, SCRIPT_POLICY, STYLE, STYLE_NAME};
 
 use super::asked::{Asked, LANGUAGE_COOKIE};
 use crate::changing::changing_packed;
@@ -32,6 +32,23 @@ pub(super) fn page(asked: &Asked, html: String) -> Response {
     response
 }
 
+/// Answers the page of a form: never kept, and with the cookie that its proof is for.
+pub(super) fn form_page(asked: &Asked, html: String, cookie: Option<String>) -> Response {
+    let mut response = page(asked, html);
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if let Some(cookie) = cookie {
+        response.headers_mut().append(header::SET_COOKIE, header_text(&cookie));
+    }
+    response
+}
+
+/// Lets the node's own script run on a page.
+pub(super) fn with_script(mut response: Response) -> Response {
+    let policy = HeaderValue::from_static(SCRIPT_POLICY);
+    response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
+    response
+}
+
 /// Answers HTML under the policy of all pages.
 pub(super) fn packed(headers: &HeaderMap, html: String) -> Response {
     let mut response = changing_packed(headers, html.into(), HTML, ASK_AGAIN);
@@ -57,13 +74,14 @@ pub(super) fn guard(headers: &mut HeaderMap) {
     }
 }
 
-/// Answers the style under the name of its content; an older name is gone.
+/// Answers the style, or the script, under the name of its content; an older name is gone.
 pub(super) async fn style(params: Params, headers: HeaderMap) -> ApiResult<Response> {
-    if params.text("style") != format!("style-{}.css", *STYLE_NAME) {
-        return Err(HubError::Missing("there is no such page".to_owned()).into());
-    }
-    let kind = HeaderValue::from_static("text/css; charset=utf-8");
-    let mut response = changing_packed(&headers, STYLE.into(), kind, FOREVER);
+    let (content, kind) = match params.text("style") {
+        name if name == format!("style-{}.css", *STYLE_NAME) => (STYLE, "text/css; charset=utf-8"),
+        name if name == format!("upload-{}.js", *SCRIPT_NAME) => (SCRIPT, "text/javascript; charset=utf-8"),
+        _ => return Err(HubError::Missing("there is no such page".to_owned()).into()),
+    };
+    let mut response = changing_packed(&headers, content.into(), HeaderValue::from_static(kind), FOREVER);
     response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     Ok(response)
 }

@@ -47,9 +47,8 @@ pub(crate) async fn page_of_error(
     if FOR_PROGRAMS.iter().any(|prefix| uri.path().starts_with(prefix)) {
         return response;
     }
-    let token = super::session::session_token(state, headers);
-    let caller = match token {
-        Some(token) => state.hub.sign_in(Some(&token)).await.unwrap_or(Actor::Anonymous),
+    let caller = match super::session::session_secret(headers) {
+        Some(secret) => state.hub.session_actor(secret).await.unwrap_or(Actor::Anonymous),
         None => Actor::Anonymous,
     };
     let (frame, _) = frame(state, headers, uri, &caller);

@@ -4,31 +4,38 @@
 //! answered as if the pages were not there. Errors are pages for those who ask for HTML by name, and JSON
 //! for all others.
 //!
-//! A browser stays signed in by a cookie, which counts for reading only: see `session.rs`.
+//! A browser stays signed in by a cookie, which counts for reading (`session.rs`) and for the node's own forms
+//! (`form.rs`), which is where people do things.
 
+mod account;
+mod admin;
 mod answer;
 mod asked;
+mod change;
 mod commits;
 mod errors;
 mod files;
+mod form;
 mod home;
 mod lists;
+mod make;
 mod node;
 mod owner;
 mod repo;
 mod session;
 mod sign_in;
 mod snippets;
+mod table;
 
 use crate::{BodyBound, Guard, Route, Verb};
 
 pub(crate) use answer::IsPage;
 pub(crate) use asked::takes_page;
 pub(crate) use errors::{Told, page_headers, page_of_error};
-pub(crate) use session::{CameFrom, SignInTries, session_token};
+pub(crate) use session::{CameFrom, SignInTries, session_secret};
 
 /// Templates of the pages.
-const TEMPLATES: [&str; 14] = [
+const TEMPLATES: [&str; 30] = [
     "/",
     "/{kinds}",
     "/{owner}",
@@ -42,6 +49,22 @@ const TEMPLATES: [&str; 14] = [
     "/-/node",
     "/-/sign-in",
     "/-/sign-out",
+    "/-/invited",
+    "/-/account",
+    "/-/account/token",
+    "/-/account/revoke",
+    "/-/account/others",
+    "/-/account/password",
+    "/-/new",
+    "/-/publish",
+    "/-/publish/finish",
+    "/-/org/{org}",
+    "/-/admin",
+    "/{repo}/settings",
+    "/{repo}/upload/{rev}",
+    "/{repo}/upload-begin",
+    "/{repo}/upload-end/{rev}",
+    "/{repo}/edit/{rev}/{*path}",
     "/-/{style}",
 ];
 
@@ -65,8 +88,33 @@ pub(crate) fn routes() -> Vec<Route> {
         Route::new(V::Get, "/{repo}/refs", G::RepoRead, B::Empty, commits::refs),
         Route::new(V::Get, "/-/node", G::Anyone, B::Empty, node::node),
         Route::new(V::Get, "/-/sign-in", G::Anyone, B::Empty, sign_in::form),
-        Route::new(V::Post, "/-/sign-in", G::Anyone, B::Json, sign_in::sign_in),
-        Route::new(V::Post, "/-/sign-out", G::Anyone, B::Json, sign_in::sign_out),
+        Route::new(V::Post, "/-/sign-in", G::Anyone, B::Form, sign_in::sign_in),
+        Route::new(V::Post, "/-/sign-out", G::Anyone, B::Form, sign_in::sign_out),
+        Route::new(V::Get, "/-/invited", G::Anyone, B::Empty, sign_in::invited),
+        Route::new(V::Post, "/-/invited", G::Anyone, B::Form, sign_in::invitation_use),
+        Route::new(V::Get, "/-/account", G::SignedIn, B::Empty, account::account),
+        // Who sends a form is found out with its proof; without one, nobody gets past.
+        Route::new(V::Post, "/-/account/token", G::Anyone, B::Form, account::token_create),
+        Route::new(V::Post, "/-/account/revoke", G::Anyone, B::Form, account::token_revoke),
+        Route::new(V::Post, "/-/account/others", G::Anyone, B::Form, account::sessions_end),
+        Route::new(V::Post, "/-/account/password", G::Anyone, B::Form, account::password_change),
+        Route::new(V::Get, "/-/new", G::SignedIn, B::Empty, make::new_form),
+        Route::new(V::Post, "/-/new", G::Anyone, B::Form, make::repo_create),
+        Route::new(V::Get, "/-/publish", G::SignedIn, B::Empty, make::publish_form),
+        Route::new(V::Post, "/-/publish", G::Anyone, B::Upload, make::publish),
+        Route::new(V::Post, "/-/publish/finish", G::Anyone, B::Form, make::publish_finish),
+        Route::new(V::Get, "/-/org/{org}", G::SignedIn, B::Empty, admin::org),
+        Route::new(V::Post, "/-/org/{org}", G::Anyone, B::Form, admin::org_change),
+        Route::new(V::Get, "/-/admin", G::NodeAdmin, B::Empty, admin::admin),
+        Route::new(V::Post, "/-/admin", G::Anyone, B::Form, admin::admin_change),
+        Route::new(V::Get, "/{repo}/settings", G::RepoAdmin, B::Empty, change::settings),
+        Route::new(V::Post, "/{repo}/settings", G::Anyone, B::Form, change::settings_change),
+        Route::new(V::Get, "/{repo}/upload/{rev}", G::RepoWrite, B::Empty, change::upload_form),
+        Route::new(V::Post, "/{repo}/upload/{rev}", G::Anyone, B::Upload, change::upload),
+        Route::new(V::Post, "/{repo}/upload-begin", G::Anyone, B::Form, change::upload_begin),
+        Route::new(V::Post, "/{repo}/upload-end/{rev}", G::Anyone, B::Form, change::upload_end),
+        Route::new(V::Get, "/{repo}/edit/{rev}/{*path}", G::RepoWrite, B::Empty, change::edit_form),
+        Route::new(V::Post, "/{repo}/edit/{rev}/{*path}", G::Anyone, B::Form, change::edit),
         Route::new(V::Get, "/-/{style}", G::Anyone, B::Empty, answer::style),
     ]
 }

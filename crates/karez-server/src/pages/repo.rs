@@ -220,6 +220,7 @@ pub(super) async fn repo(
         downloads: info.repo.downloads,
         log_index,
         snippets: snippets(&asked.base, &address, &files, info.repo.library_name.as_deref()),
+        doors: super::change::doors(caller, &info.repo),
     };
     Ok(page(&asked, repo_page(&asked.frame, &made)))
 }

@@ -6,6 +6,7 @@ mod coverage;
 mod discussions;
 mod disk_full;
 mod federation;
+mod forms;
 mod git;
 mod git_mirror;
 mod lfs;

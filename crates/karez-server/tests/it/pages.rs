@@ -391,6 +391,13 @@ async fn a_browser_signs_in_and_out() {
         out.header("set-cookie").starts_with("karez_session=; ") && out.header("set-cookie").contains("Max-Age=0"),
         "{out:?}"
     );
+    // Out means out: a copy of the cookie is worth nothing any more.
+    browse(&browser, "/alice/secret", &[("cookie", &session)]).await.expect(404);
+    let (proof, _) = form(&browser, &form_cookie).await;
+    let body = format!("proof={proof}&token={token}");
+    let signed_in = send_form(&browser, "/-/sign-in", &body, &[("cookie", &form_cookie)]).await.expect(303);
+    let session = cookie(&signed_in, "karez_session").unwrap();
+    browse(&browser, "/alice/secret", &[("cookie", &session)]).await.expect(200);
     // A session ends with its time.
     node.advance_secs(7 * 86_400 + 1);
     browse(&browser, "/alice/secret", &[("cookie", &session)]).await.expect(404);

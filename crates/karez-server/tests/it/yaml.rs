@@ -18,6 +18,12 @@ async fn answers_are_json_whatever_the_outcome() {
     let bad = check("---\nlicense: none-of-these\n---\n").await.expect(400).json();
     assert!(bad["errors"][0]["message"].as_str().unwrap().starts_with("\"license\" must be one of"));
     check("---\na: [b\n---\n").await.expect(400);
+    // The same linter as the pages: advice does not refuse, what other programs cannot read does.
+    let advised = check("---\nlicense: mit\npipeline-tag: text-generation\n---\n# Hi").await.expect(200).json();
+    let advice = "\"pipeline-tag\" is not a known field; is it \"pipeline_tag\"?";
+    assert_eq!(advised["warnings"], json!([{ "message": advice }]));
+    check("---\nlicense: &l mit\nlicense_name: *l\n---\n# Hi").await.expect(400);
+    check(&format!("---\nlicense: mit\na: {}1{}\n---\n", "[".repeat(100), "]".repeat(100))).await.expect(400);
     let broken = client.send(client.request(Method::POST, "/api/validate-yaml").body("no json")).await.expect(400);
     assert!(broken.json()["error"].is_string());
 }

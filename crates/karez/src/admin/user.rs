@@ -1,7 +1,9 @@
 //! `karez user`
 
+use std::io::Read as _;
 use std::process::ExitCode;
 
+use anyhow::Context as _;
 use karez_catalog::AccountKind;
 use karez_hub::{Actor, new_user};
 use serde_json::{Value, json};
@@ -34,6 +36,22 @@ pub async fn run(command: User, settings: &Settings, as_json: bool) -> anyhow::R
             let rows: Vec<_> = users.iter().map(row).collect();
             print::table(as_json, &json, &["NAME", "ROLE", "FULL NAME", "CREATED"], &rows, "There are no users.");
         }
+        User::Password { name } => {
+            let password = first_line(std::io::stdin())?;
+            hub.password_set(&actor, name.as_str(), &password).await?;
+            let sentence = format!("{name} signs in with this password from now on.");
+            print::either(as_json, &json!({ "user": name, "password": "set" }), &sentence);
+        }
+        User::Invite { name } => {
+            let code = hub.invitation_create(&actor, name.as_str()).await?;
+            let base = settings.public_url.as_deref().unwrap_or_default().trim_end_matches('/');
+            let address = format!("{base}/-/invited?code={code}");
+            let hint = if base.is_empty() { "\nPut the address of this node before it." } else { "" };
+            let sentence = format!(
+                "Give this address to {name}. It works once, for three days, and is not shown again.\n  {address}{hint}"
+            );
+            print::either(as_json, &json!({ "user": name, "address": address }), &sentence);
+        }
         User::Delete { name } => {
             hub.account_delete(&actor, name.as_str()).await?;
             print::either(as_json, &json!({ "deleted": name }), &format!("Deleted the user {name}."));
@@ -41,4 +59,14 @@ pub async fn run(command: User, settings: &Settings, as_json: bool) -> anyhow::R
     }
     hub.catalog().close().await;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Longest line that is read, in bytes.
+const LINE_BYTES_MAX: u64 = 4_096;
+
+/// Reads a password: a line, without its end.
+fn first_line(input: impl std::io::Read) -> anyhow::Result<String> {
+    let mut text = String::new();
+    input.take(LINE_BYTES_MAX).read_to_string(&mut text).context("cannot read a password from standard input")?;
+    Ok(text.lines().next().unwrap_or_default().to_owned())
 }

@@ -1,6 +1,6 @@
 //! Administration while the node runs.
 
-use crate::program::{Serving, fail, run, succeed};
+use crate::program::{Serving, fail, run, run_with_input, succeed};
 
 #[test]
 fn people_tokens_and_repositories_while_the_node_runs() {
@@ -50,6 +50,21 @@ fn people_tokens_and_repositories_while_the_node_runs() {
     succeed(folder, &["user", "delete", "ann"]);
     let users = succeed(folder, &["user", "list", "--json"]);
     assert!(users.contains("\"name\": \"admin\"") && !users.contains("ann"), "{users}");
+}
+
+#[test]
+fn passwords_are_set_and_people_invited() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let _node = Serving::start(folder, &[]);
+    succeed(folder, &["user", "add", "ann"]);
+    let said = succeed(folder, &["user", "invite", "ann"]);
+    assert!(said.contains("/-/invited?code=") && said.contains("Put the address of this node before it"), "{said}");
+    let said = run_with_input(folder, &["user", "password", "ann"], "too short\n");
+    assert!(!said.status.success() && String::from_utf8_lossy(&said.stderr).contains("at least 10 characters"));
+    let said = run_with_input(folder, &["user", "password", "ann"], "three quiet rivers\n");
+    assert_eq!(String::from_utf8_lossy(&said.stdout), "ann signs in with this password from now on.\n");
+    assert!(fail(folder, &["user", "invite", "nobody"]).contains("there is no user"));
 }
 
 #[test]

@@ -1,0 +1,119 @@
+//! Parts that forms share: the proof, labelled fields, and what went wrong.
+
+use karez_types::{OwnerName, RepoAddress};
+use maud::{Markup, html};
+
+use crate::layout::Frame;
+use crate::locale::{Key, Locale, key};
+
+/// Why a form is shown again, or what came of it.
+#[derive(Debug, Clone)]
+pub enum Notice {
+    /// A text of the languages: trouble.
+    Trouble(Key),
+    /// The node's own words, in English.
+    Words(String),
+    /// A text of the languages: it was done.
+    Done(Key),
+}
+
+/// Returns what is said above a form.
+pub(crate) fn notice(l: &Locale, notice: Option<&Notice>) -> Markup {
+    html! {
+        @match notice {
+            None => {},
+            Some(Notice::Trouble(text)) => p.warn role="alert" { (l.t(*text)) },
+            Some(Notice::Words(words)) => p.warn role="alert" lang="en" dir="ltr" { (crate::shown(words)) },
+            Some(Notice::Done(text)) => p.done role="status" { (l.t(*text)) },
+        }
+    }
+}
+
+/// Returns the proof that a form carries. It comes first: what follows is not read before it was checked.
+pub(crate) fn proof(proof: &str) -> Markup {
+    html! { input type="hidden" name="proof" value=(proof); }
+}
+
+/// Returns a field for one line of text.
+pub(crate) fn line(l: &Locale, name: &str, label: Key, value: &str, bytes_max: usize) -> Markup {
+    html! {
+        div {
+            label for=(name) { (l.t(label)) }
+            input id=(name) type="text" name=(name) value=(value) maxlength=(bytes_max) dir="auto" autocomplete="off" spellcheck="false";
+        }
+    }
+}
+
+/// Returns a field for a password. `auto` tells password managers what it is.
+pub(crate) fn password(l: &Locale, name: &str, label: Key, auto: &str) -> Markup {
+    html! {
+        div {
+            label for=(name) { (l.t(label)) }
+            input id=(name) type="password" name=(name) required autocomplete=(auto) maxlength="256" dir="ltr";
+        }
+    }
+}
+
+/// Returns the choice of an owner.
+pub(crate) fn owners(l: &Locale, owners: &[OwnerName], chosen: &str) -> Markup {
+    html! {
+        div {
+            label for="owner" { (l.t(key::OWNER)) }
+            select #owner name="owner" {
+                @for owner in owners { option value=(owner) selected[owner.as_str() == chosen] { (owner) } }
+            }
+        }
+    }
+}
+
+/// Returns the choice of who may see something.
+pub(crate) fn visibility(l: &Locale, is_private: bool) -> Markup {
+    html! {
+        div {
+            label for="visibility" { (l.t(key::VISIBILITY)) }
+            select #visibility name="visibility" {
+                option value="public" selected[!is_private] { (l.plain(key::VISIBLE_ALL)) }
+                option value="private" selected[is_private] { (l.plain(key::VISIBLE_MEMBERS)) }
+            }
+        }
+    }
+}
+
+/// Returns a button.
+pub(crate) fn button(l: &Locale, text: Key) -> Markup {
+    html! { button type="submit" { (l.t(text)) } }
+}
+
+/// What the reader may do with a repository.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Doors {
+    /// Upload and edit.
+    pub write: bool,
+    /// Change settings, move, delete.
+    pub admin: bool,
+}
+
+/// Returns the links to what the reader may do.
+pub(crate) fn doors(l: &Locale, address: &RepoAddress, doors: Doors) -> Markup {
+    let url = crate::repo_url(address);
+    html! {
+        @if doors.write {
+            p.doors {
+                a href=(format!("{url}/upload/main")) { (l.t(key::UPLOAD)) } " · "
+                a href=(format!("{url}/edit/main/README.md")) { (l.t(key::EDIT_CARD)) }
+                @if doors.admin { " · " a href=(format!("{url}/settings")) { (l.t(key::SETTINGS)) } }
+            }
+        }
+    }
+}
+
+/// The page that says why a form was not taken.
+pub fn stale(frame: &Frame, back: &str) -> String {
+    let l = frame.locale;
+    let body = html! {
+        h1 { (l.t(key::ERROR_REQUEST)) }
+        p.warn role="alert" { (l.t(key::FORM_STALE)) }
+        p { a href=(back) { (l.t(key::BACK)) } }
+    };
+    frame.page(l.plain(key::ERROR_REQUEST), &body)
+}

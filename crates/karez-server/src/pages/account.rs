@@ -1,0 +1,134 @@
+//! One's own account: tokens, password, browsers.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+use karez_hub::{HubError, NewToken, Right, SignInWay};
+use karez_pages::{AccountPage, Notice, TokenLine, account_page, key};
+use karez_types::{TokenId, TokenRole};
+
+use super::answer::form_page;
+use super::asked::Asked;
+use super::form::{Form, notice_of, same_twice};
+use super::session::form_proof;
+use super::sign_in::signed_in;
+use crate::AppState;
+use crate::error::{ApiError, ApiResult};
+
+/// Longest life of a token that is made here, in days.
+const TOKEN_DAYS_MAX: i64 = 3_650;
+
+/// Returns the name of who is signed in.
+pub(super) fn me(asked: &Asked) -> ApiResult<String> {
+    let needed = || ApiError(HubError::SignInNeeded("this page is for who is signed in".to_owned()));
+    asked.caller.user().map(|user| user.account.name.to_string()).ok_or_else(needed)
+}
+
+async fn shown(
+    state: &AppState,
+    asked: &Asked,
+    notice: Option<Notice>,
+    new_token: Option<String>,
+) -> ApiResult<Response> {
+    let hub = &state.hub;
+    let user = me(asked)?;
+    let me = hub.whoami(&asked.caller).await?;
+    let may_write = asked.caller.token_allows(Right::Write);
+    let tokens = if may_write { hub.token_list(&asked.caller, &user).await? } else { Vec::new() };
+    let line = |token: karez_hub::TokenBrief| TokenLine {
+        id: token.id.0,
+        name: token.name,
+        may_write: token.role >= TokenRole::Write,
+        expires: token.expires,
+    };
+    let (proof, cookie) = form_proof(state, &asked.headers, &asked.base);
+    let page = AccountPage {
+        notice,
+        user,
+        may_write,
+        has_password: hub.password_has(&asked.caller).await?,
+        new_token,
+        tokens: tokens.into_iter().map(line).collect(),
+        sessions: hub.session_count(&asked.caller).await?,
+        orgs: me.orgs.into_iter().map(|(org, _)| org.name).collect(),
+        is_admin: asked.caller.is_node_admin(),
+        proof,
+    };
+    Ok(form_page(asked, account_page(&asked.frame, &page), cookie))
+}
+
+pub(super) async fn account(State(state): State<AppState>, asked: Asked) -> ApiResult<Response> {
+    shown(&state, &asked, None, None).await
+}
+
+/// Shows the page again with what came of a form.
+async fn after(state: &AppState, form: &Form, done: Result<(), HubError>) -> ApiResult<Response> {
+    let (status, notice) = match done {
+        Ok(()) => (StatusCode::OK, Notice::Done(key::SAVED)),
+        Err(error) => (StatusCode::UNPROCESSABLE_ENTITY, notice_of(error)?),
+    };
+    let mut response = shown(state, &form.asked, Some(notice), None).await?;
+    *response.status_mut() = status;
+    Ok(response)
+}
+
+pub(super) async fn token_create(State(state): State<AppState>, form: Form) -> ApiResult<Response> {
+    let user = me(&form.asked)?;
+    let role = if form.word("role") == "write" { TokenRole::Write } else { TokenRole::Read };
+    let days = form.word("days").parse::<i64>().unwrap_or(0);
+    if !(1..=TOKEN_DAYS_MAX).contains(&days) {
+        let words = format!("say in how many days the token ends: 1 to {TOKEN_DAYS_MAX}");
+        return after(&state, &form, Err(HubError::Invalid(words))).await;
+    }
+    let expires = Some(state.hub.clock().now().plus_secs(days * 86_400));
+    let new = NewToken { name: form.word("token_name").to_owned(), role, expires };
+    match state.hub.token_create(&form.asked.caller, &user, new).await {
+        Ok(token) => shown(&state, &form.asked, None, Some(token)).await,
+        Err(error) => after(&state, &form, Err(error)).await,
+    }
+}
+
+pub(super) async fn token_revoke(State(state): State<AppState>, form: Form) -> ApiResult<Response> {
+    let user = me(&form.asked)?;
+    let id = TokenId(form.word("id").parse().unwrap_or(-1));
+    let done = state.hub.token_revoke(&form.asked.caller, &user, id).await;
+    after(&state, &form, done).await
+}
+
+pub(super) async fn sessions_end(State(state): State<AppState>, form: Form) -> ApiResult<Response> {
+    me(&form.asked)?;
+    let done = state.hub.session_end_others(&form.asked.caller, form.session().unwrap_or_default()).await;
+    after(&state, &form, done.map(|_| ())).await
+}
+
+/// Changes the password. All sessions end; this browser gets a new one.
+pub(super) async fn password_change(State(state): State<AppState>, form: Form) -> ApiResult<Response> {
+    let user = me(&form.asked)?;
+    if let Some(notice) = same_twice(&form) {
+        let mut response = shown(&state, &form.asked, Some(notice), None).await?;
+        *response.status_mut() = StatusCode::UNPROCESSABLE_ENTITY;
+        return Ok(response);
+    }
+    let now = state.hub.clock().now();
+    if !state.sign_in_tries.take(None, Some(&user), now) {
+        let mut response = shown(&state, &form.asked, Some(Notice::Trouble(key::TOO_MANY_TRIES)), None).await?;
+        *response.status_mut() = StatusCode::TOO_MANY_REQUESTS;
+        return Ok(response);
+    }
+    let caller = &form.asked.caller;
+    match state.hub.password_change(caller, form.value("old"), form.value("password")).await {
+        Ok(()) => {
+            state.sign_in_tries.give_back(None, Some(&user));
+            let account = caller.user().map(|user| user.account.clone());
+            let account = account.ok_or_else(|| ApiError(HubError::TokenInvalid))?;
+            let secret = state.hub.session_begin_as(&account, SignInWay::Password).await?;
+            signed_in(&state, &form.asked, &secret, "/-/account").await
+        }
+        Err(error) => {
+            if !matches!(error, HubError::Refused(_)) {
+                state.sign_in_tries.give_back(None, Some(&user));
+            }
+            after(&state, &form, Err(error)).await
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! Members of an organisation, and the administration of the node.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+use karez_hub::{AccountKind, HubError, RemoteKind, new_organization, new_user};
+use karez_pages::{AccountLine, AdminPage, JobLine, Notice, OrgPage, RemoteLine, admin_page, key, org_page};
+use karez_types::{OrgRole, OwnerName};
+
+use super::account::me;
+use super::answer::form_page;
+use super::asked::Asked;
+use super::form::{Form, notice_of};
+use super::session::form_proof;
+use crate::AppState;
+use crate::error::ApiResult;
+use crate::extract::Params;
+
+/// Accounts on one page.
+const ACCOUNTS_MAX: u64 = 50;
+/// Jobs, incidents and repositories on the page.
+const LINES_MAX: u64 = 20;
+
+async fn org_shown(state: &AppState, asked: &Asked, org: &str, notice: Option<Notice>) -> ApiResult<Response> {
+    let found = state.hub.org_overview(&asked.caller, org).await?;
+    let members = state.hub.org_members(&asked.caller, org).await?;
+    let (proof, cookie) = form_proof(state, &asked.headers, &asked.base);
+    let page = OrgPage {
+        notice,
+        may_change: state.hub.may_administer(&asked.caller, &found.account),
+        name: found.account.name,
+        members: members.into_iter().map(|(account, role)| (account.name, role)).collect(),
+        proof,
+    };
+    Ok(form_page(asked, org_page(&asked.frame, &page), cookie))
+}
+
+pub(super) async fn org(State(state): State<AppState>, asked: Asked, params: Params) -> ApiResult<Response> {
+    me(&asked)?;
+    org_shown(&state, &asked, params.text("org"), None).await
+}
+
+pub(super) async fn org_change(State(state): State<AppState>, params: Params, form: Form) -> ApiResult<Response> {
+    me(&form.asked)?;
+    let (org, user, caller) = (params.text("org"), form.word("user"), &form.asked.caller);
+    let done = match (form.word("do"), form.word("role").parse::<OrgRole>()) {
+        ("remove", _) => state.hub.member_remove(caller, org, user).await,
+        ("set", Ok(role)) => state.hub.member_set(caller, org, user, role).await,
+        _ => Err(HubError::Invalid("the form does not say what to change".to_owned())),
+    };
+    let (status, notice) = match done {
+        Ok(()) => (StatusCode::OK, Notice::Done(key::SAVED)),
+        Err(error) => (StatusCode::UNPROCESSABLE_ENTITY, notice_of(error)?),
+    };
+    let mut response = org_shown(&state, &form.asked, org, Some(notice)).await?;
+    *response.status_mut() = status;
+    Ok(response)
+}
+
+async fn admin_shown(
+    state: &AppState,
+    asked: &Asked,
+    notice: Option<Notice>,
+    invitation: Option<(String, String)>,
+) -> ApiResult<Response> {
+    let (hub, catalog) = (&state.hub, state.hub.catalog());
+    let after = asked.value("after").parse::<OwnerName>().ok();
+    let found = hub.account_list(&asked.caller, after.as_ref(), ACCOUNTS_MAX).await?;
+    let next = found.last().filter(|_| found.len() as u64 == ACCOUNTS_MAX).map(|last| last.name.to_string());
+    let mut accounts = Vec::with_capacity(found.len());
+    for account in found {
+        accounts.push(AccountLine {
+            stored_bytes: catalog.owner_stored_bytes(account.id).await?,
+            is_organization: account.kind == AccountKind::Organization,
+            is_admin: account.is_admin,
+            name: account.name,
+        });
+    }
+    let remotes = catalog.remote_list().await?.into_iter().filter(|remote| !remote.is_removed());
+    let jobs = catalog.transfer_list(LINES_MAX).await?;
+    let incidents = catalog.incident_list(LINES_MAX).await?;
+    let (proof, cookie) = form_proof(state, &asked.headers, &asked.base);
+    let page = AdminPage {
+        notice,
+        invitation,
+        accounts,
+        next,
+        remotes: remotes
+            .map(|remote| RemoteLine { is_peer: remote.kind == RemoteKind::Peer, name: remote.name, url: remote.url })
+            .collect(),
+        jobs: jobs
+            .into_iter()
+            .map(|job| JobLine {
+                path: job.path,
+                repo: job.repo,
+                state: job.state.as_str().to_owned(),
+                done_bytes: job.done_bytes,
+                file_bytes: job.file_bytes,
+                trouble: job.trouble,
+            })
+            .collect(),
+        incidents: incidents
+            .into_iter()
+            .map(|it| format!("{} {} {}: {}", it.at, it.remote, it.kind, it.what))
+            .collect(),
+        largest: catalog.repos_largest(LINES_MAX).await?,
+        proof,
+    };
+    Ok(form_page(asked, admin_page(&asked.frame, &page), cookie))
+}
+
+pub(super) async fn admin(State(state): State<AppState>, asked: Asked) -> ApiResult<Response> {
+    admin_shown(&state, &asked, None, None).await
+}
+
+pub(super) async fn admin_change(State(state): State<AppState>, form: Form) -> ApiResult<Response> {
+    let (hub, caller) = (&state.hub, &form.asked.caller);
+    let done = match form.word("do") {
+        "invite" => hub
+            .invitation_create(caller, form.word("user"))
+            .await
+            .map(|code| Some((form.word("user").to_owned(), format!("{}/-/invited?code={code}", form.asked.base)))),
+        "create" => match form.word("name").parse::<OwnerName>() {
+            Ok(name) if form.word("kind") == "org" => {
+                hub.account_create(caller, new_organization(name)).await.map(|_| None)
+            }
+            Ok(name) => hub.account_create(caller, new_user(name, false)).await.map(|_| None),
+            Err(error) => Err(error.into()),
+        },
+        _ => Err(HubError::Invalid("the form does not say what to change".to_owned())),
+    };
+    let (status, notice, invitation) = match done {
+        Ok(None) => (StatusCode::OK, Some(Notice::Done(key::SAVED)), None),
+        Ok(invitation) => (StatusCode::OK, None, invitation),
+        Err(error) => (StatusCode::UNPROCESSABLE_ENTITY, Some(notice_of(error)?), None),
+    };
+    let mut response = admin_shown(&state, &form.asked, notice, invitation).await?;
+    *response.status_mut() = status;
+    Ok(response)
+}

@@ -1,0 +1,366 @@
+//! Changing a repository: settings, uploads, the card.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use karez_formats::card::body;
+use karez_hub::{Actor, HubError, LfsAction, LfsObject, Repo, RepoSettings, Right, SimpleChange};
+use karez_pages::{
+    CARD_BYTES_MAX, Doors, EditPage, Notice, RepoSettingsPage, UploadPage, edit_page, file_url, key,
+    repo_settings_page, repo_url, upload_page,
+};
+use karez_types::{ByteRange, RepoAddress, RepoPath, Revision, Visibility};
+use serde_json::json;
+
+use super::answer::{form_page, go_to, with_script};
+use super::asked::{Asked, PageTarget};
+use super::files::as_text;
+use super::form::{Form, notice_of};
+use super::repo::{head, rendered};
+use super::session::form_proof;
+use crate::AppState;
+use crate::error::ApiResult;
+use crate::extract::{Params, json};
+
+/// The file that is a card.
+const CARD: &str = "README.md";
+/// What the editor begins a card with.
+const CARD_BEGINNING: &str = "---\nlicense: \nlanguage: \ntags: []\n---\n# \n";
+
+/// Returns what a reader may do with a repository. What comes from elsewhere is only read.
+pub(super) fn doors(caller: &Actor, repo: &Repo) -> Doors {
+    let may = |right| {
+        repo.mirror.is_none()
+            && caller.token_allows(right)
+            && caller.right_over(repo.owner.id).is_some_and(|has| has >= right)
+    };
+    Doors { write: may(Right::Write), admin: may(Right::Admin) }
+}
+
+fn with_status(mut response: Response, status: StatusCode) -> Response {
+    *response.status_mut() = status;
+    response
+}
+
+async fn settings_shown(
+    state: &AppState,
+    asked: &Asked,
+    address: &RepoAddress,
+    notice: Option<Notice>,
+) -> ApiResult<Response> {
+    let repo = state.hub.repo_open(&asked.caller, address, Right::Admin).await?;
+    let (proof, cookie) = form_proof(state, &asked.headers, &asked.base);
+    let head = head(state, &repo, "main").await?;
+    let page = RepoSettingsPage { notice, head, gated: repo.gated.clone(), proof };
+    Ok(form_page(asked, repo_settings_page(&asked.frame, &page), cookie))
+}
+
+pub(super) async fn settings(
+    State(state): State<AppState>,
+    asked: Asked,
+    PageTarget(address): PageTarget,
+) -> ApiResult<Response> {
+    settings_shown(&state, &asked, &address, None).await
+}
+
+pub(super) async fn settings_change(
+    State(state): State<AppState>,
+    PageTarget(address): PageTarget,
+    form: Form,
+) -> ApiResult<Response> {
+    let (hub, caller) = (&state.hub, &form.asked.caller);
+    let again = async |status: StatusCode, notice: Notice| {
+        let response = settings_shown(&state, &form.asked, &address, Some(notice)).await?;
+        ApiResult::Ok(with_status(response, status))
+    };
+    let repo = hub.repo_open(caller, &address, Right::Admin).await?;
+    let done = match form.word("do") {
+        "visibility" => {
+            let is_private = form.word("visibility") == "private";
+            let visibility = Some(if is_private { Visibility::Private } else { Visibility::Public });
+            let settings = RepoSettings { visibility, gated: None };
+            hub.repo_settings_change(caller, &address, settings).await.map(|_| None)
+        }
+        "gated" => {
+            let settings = RepoSettings { visibility: None, gated: Some(form.word("gated").to_owned()) };
+            hub.repo_settings_change(caller, &address, settings).await.map(|_| None)
+        }
+        "move" => match RepoAddress::parse(address.kind, form.word("to")) {
+            Ok(to) => hub.repo_move(caller, &address, &to).await.map(|repo| Some(repo_url(&repo.address()))),
+            Err(error) => Err(error.into()),
+        },
+        "delete" if form.word("confirm") != repo.address().id() => {
+            return again(StatusCode::UNPROCESSABLE_ENTITY, Notice::Trouble(key::DELETE_DIFFERS)).await;
+        }
+        "delete" => hub.repo_delete(caller, &address).await.map(|()| Some(format!("/{}", repo.owner.name))),
+        _ => Err(HubError::Invalid("the form does not say what to change".to_owned())),
+    };
+    match done {
+        Ok(Some(url)) => Ok(go_to(&url)),
+        Ok(None) => again(StatusCode::OK, Notice::Done(key::SAVED)).await,
+        Err(error) => again(StatusCode::UNPROCESSABLE_ENTITY, notice_of(error)?).await,
+    }
+}
+
+async fn upload_shown(
+    state: &AppState,
+    asked: &Asked,
+    address: &RepoAddress,
+    revision: &Revision,
+    folder: &str,
+    notice: Option<Notice>,
+) -> ApiResult<Response> {
+    let repo = state.hub.repo_open(&asked.caller, address, Right::Write).await?;
+    let (proof, cookie) = form_proof(state, &asked.headers, &asked.base);
+    let page = UploadPage {
+        notice,
+        head: head(state, &repo, revision.as_str()).await?,
+        folder: folder.to_owned(),
+        bytes_max: state.hub.limits().form_upload_bytes_max,
+        proof,
+    };
+    Ok(with_script(form_page(asked, upload_page(&asked.frame, &page), cookie)))
+}
+
+pub(super) async fn upload_form(
+    State(state): State<AppState>,
+    asked: Asked,
+    PageTarget(address): PageTarget,
+    params: Params,
+) -> ApiResult<Response> {
+    let folder = asked.value("folder").to_owned();
+    upload_shown(&state, &asked, &address, &params.revision()?, &folder, None).await
+}
+
+/// Returns where a file goes: into the folder that the form names, under its own name.
+fn place(folder: &str, name: &str) -> Result<RepoPath, HubError> {
+    let name = name.rsplit(['/', '\\']).next().unwrap_or_default();
+    let folder = folder.trim_matches('/');
+    let path = if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") };
+    Ok(path.parse::<RepoPath>()?)
+}
+
+fn summary<'a>(form: &'a Form, otherwise: &'a str) -> &'a str {
+    if form.word("message").is_empty() { otherwise } else { form.word("message") }
+}
+
+pub(super) async fn upload(
+    State(state): State<AppState>,
+    PageTarget(address): PageTarget,
+    params: Params,
+    mut form: Form,
+) -> ApiResult<Response> {
+    let revision = params.revision()?;
+    let files = std::mem::take(&mut form.files);
+    let caller = &form.asked.caller;
+    state.hub.repo_open(caller, &address, Right::Write).await?;
+    let notice = if files.is_empty() {
+        Notice::Trouble(key::FILE_MISSING)
+    } else {
+        let change = |file: super::form::FormFile| {
+            Ok(SimpleChange::File { path: place(form.word("folder"), &file.name)?, content: file.content })
+        };
+        let done = match files.into_iter().map(change).collect::<Result<Vec<_>, HubError>>() {
+            Ok(changes) => {
+                let summary = summary(&form, "Upload files");
+                state.hub.commit_simply(caller, &address, &revision, summary, None, changes).await
+            }
+            Err(error) => Err(error),
+        };
+        match done {
+            Ok(made) => return Ok(go_to(&tree_url(&made.address, &revision, form.word("folder")))),
+            Err(error) => notice_of(error)?,
+        }
+    };
+    let shown = upload_shown(&state, &form.asked, &address, &revision, form.word("folder"), Some(notice)).await?;
+    Ok(with_status(shown, StatusCode::UNPROCESSABLE_ENTITY))
+}
+
+fn tree_url(address: &RepoAddress, revision: &Revision, folder: &str) -> String {
+    file_url(address, "tree", revision.as_str(), folder.trim_matches('/'))
+}
+
+fn object(form: &Form) -> Result<LfsObject, HubError> {
+    let wrong = || HubError::Invalid("the form names no file by sha256 and size".to_owned());
+    let sha256 = form.word("sha256").parse().map_err(|_| wrong())?;
+    Ok(LfsObject { sha256, file_bytes: form.word("size").parse().map_err(|_| wrong())? })
+}
+
+/// Says to the page's script where it sends the parts of a file. The address is sealed: it takes this file only.
+pub(super) async fn upload_begin(
+    State(state): State<AppState>,
+    PageTarget(address): PageTarget,
+    form: Form,
+) -> ApiResult<Response> {
+    let action = state.hub.lfs_begin_in_parts(&form.asked.caller, &address, object(&form)?).await?;
+    Ok(match action {
+        LfsAction::SendParts { address, part_bytes, .. } => json(json!({
+            "address": format!("/-/lfs/upload/{}", address.text),
+            "part_bytes": part_bytes,
+            "until": address.expires.unix_secs(),
+        }))
+        .into_response(),
+        _ => json(json!({})).into_response(),
+    })
+}
+
+/// Commits a file whose parts are all there.
+pub(super) async fn upload_end(
+    State(state): State<AppState>,
+    PageTarget(address): PageTarget,
+    params: Params,
+    form: Form,
+) -> ApiResult<Response> {
+    let (revision, LfsObject { sha256, file_bytes }) = (params.revision()?, object(&form)?);
+    let path = place(form.word("folder"), form.value("file"))?;
+    let changes = vec![SimpleChange::Uploaded { path, sha256, file_bytes }];
+    let summary = summary(&form, "Upload a file");
+    let made = state.hub.commit_simply(&form.asked.caller, &address, &revision, summary, None, changes).await?;
+    Ok(json(json!({ "url": tree_url(&made.address, &revision, form.word("folder")) })).into_response())
+}
+
+/// A text file as it is in a commit.
+struct Text {
+    text: String,
+    parent: String,
+}
+
+/// Reads a text file to edit; a file that is not there is new.
+async fn text_read(
+    state: &AppState,
+    caller: &Actor,
+    address: &RepoAddress,
+    revision: &Revision,
+    path: &RepoPath,
+) -> ApiResult<Option<Text>> {
+    let (_, commit) = state.hub.revision_open(caller, address, revision).await?;
+    let parent = commit.to_string();
+    let file = match state.hub.file_resolve(caller, address, revision, path).await {
+        Ok((_, file)) => file,
+        Err(HubError::EntryMissing { .. }) => {
+            let text = if path.as_str() == CARD { CARD_BEGINNING.to_owned() } else { String::new() };
+            return Ok(Some(Text { text, parent }));
+        }
+        Err(error) => return Err(error.into()),
+    };
+    if file.large.is_some() || file.file_bytes > CARD_BYTES_MAX as u64 {
+        return Ok(None);
+    }
+    let bytes = state.hub.small_file_read(&file, ByteRange { start: 0, end: file.file_bytes }).await?;
+    let text = std::str::from_utf8(&bytes).ok().and_then(|text| as_text(text.as_bytes()));
+    Ok(text.map(|text| Text { text: text.to_owned(), parent }))
+}
+
+/// What the page of the editor shows.
+struct Editing<'a> {
+    address: &'a RepoAddress,
+    revision: &'a Revision,
+    path: &'a RepoPath,
+    text: Text,
+    notice: Option<Notice>,
+    has_preview: bool,
+}
+
+async fn edit_shown(state: &AppState, asked: &Asked, editing: Editing<'_>) -> ApiResult<Response> {
+    let Editing { address, revision, path, text, notice, has_preview } = editing;
+    let repo = state.hub.repo_open(&asked.caller, address, Right::Write).await?;
+    let (proof, cookie) = form_proof(state, &asked.headers, &asked.base);
+    let folder = path.as_str().rsplit_once('/').map_or("", |(folder, _)| folder).to_owned();
+    let preview = if has_preview && path.as_str().to_ascii_lowercase().ends_with(".md") {
+        Some(rendered(body(&text.text).to_owned(), repo_url(address), revision.to_string(), folder).await)
+    } else {
+        None
+    };
+    let page = EditPage {
+        notice,
+        head: head(state, &repo, revision.as_str()).await?,
+        path: path.to_string(),
+        findings: if path.as_str() == CARD { state.hub.card_check(&text.text) } else { Vec::new() },
+        text: text.text,
+        parent: text.parent,
+        preview,
+        proof,
+    };
+    Ok(form_page(asked, edit_page(&asked.frame, &page), cookie))
+}
+
+pub(super) async fn edit_form(
+    State(state): State<AppState>,
+    asked: Asked,
+    PageTarget(address): PageTarget,
+    params: Params,
+) -> ApiResult<Response> {
+    let (revision, path) = (params.revision()?, params.path()?);
+    state.hub.repo_open(&asked.caller, &address, Right::Write).await?;
+    let (text, notice) = match text_read(&state, &asked.caller, &address, &revision, &path).await? {
+        Some(text) => (text, None),
+        None => return Ok(go_to(&file_url(&address, "blob", revision.as_str(), path.as_str()))),
+    };
+    let (address, revision, path) = (&address, &revision, &path);
+    edit_shown(&state, &asked, Editing { address, revision, path, text, notice, has_preview: false }).await
+}
+
+pub(super) async fn edit(
+    State(state): State<AppState>,
+    PageTarget(address): PageTarget,
+    params: Params,
+    form: Form,
+) -> ApiResult<Response> {
+    let (revision, path) = (params.revision()?, params.path()?);
+    let caller = &form.asked.caller;
+    state.hub.repo_open(caller, &address, Right::Write).await?;
+    // Browsers end lines as HTTP does.
+    let text = form.value("text").replace("\r\n", "\n");
+    let has_errors = path.as_str() == CARD && state.hub.card_check(&text).iter().any(karez_hub::Finding::is_error);
+    let parent = form.word("parent").to_owned();
+    let mut status = StatusCode::OK;
+    let notice = if text.len() > CARD_BYTES_MAX {
+        status = StatusCode::UNPROCESSABLE_ENTITY;
+        Some(Notice::Trouble(key::EDIT_NOT_TEXT))
+    } else if form.word("do") != "save" {
+        None
+    } else if has_errors {
+        // What is to be changed is said below.
+        status = StatusCode::UNPROCESSABLE_ENTITY;
+        Some(Notice::Trouble(key::ADVICE))
+    } else {
+        let changes = vec![SimpleChange::File { path: path.clone(), content: text.clone().into_bytes() }];
+        let (words, seen) = (format!("Edit {path}"), Some(parent.clone()));
+        match state.hub.commit_simply(caller, &address, &revision, summary(&form, &words), seen, changes).await {
+            Ok(made) => {
+                let url = match (path.as_str(), revision.as_str()) {
+                    (CARD, "main") => repo_url(&made.address),
+                    _ => file_url(&made.address, "blob", revision.as_str(), path.as_str()),
+                };
+                return Ok(go_to(&url));
+            }
+            Err(error) => {
+                status = StatusCode::UNPROCESSABLE_ENTITY;
+                Some(notice_of(error)?)
+            }
+        }
+    };
+    let editing = Editing {
+        address: &address,
+        revision: &revision,
+        path: &path,
+        text: Text { text, parent },
+        notice,
+        has_preview: true,
+    };
+    Ok(with_status(edit_shown(&state, &form.asked, editing).await?, status))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_go_into_the_folder_that_is_named() {
+        assert_eq!(place("/a/b/", "C:\\x\\y.txt").unwrap().as_str(), "a/b/y.txt");
+        assert_eq!(place("", "y.txt").unwrap().as_str(), "y.txt");
+        for (folder, name) in [("..", "x"), ("a/../..", "x"), (".git", "config"), ("a", ".."), ("", "")] {
+            assert!(place(folder, name).is_err(), "{folder} {name}");
+        }
+    }
+}

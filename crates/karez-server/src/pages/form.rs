@@ -1,0 +1,200 @@
+//! A form that a page of this node sent: read, and believed only with its proof.
+//!
+//! The session's cookie counts here, and only here, for what changes something; so nothing of a form is looked
+//! at before its proof was found genuine. With files, the proof comes first, and what a stranger sends behind a
+//! wrong one is not kept.
+
+use axum::extract::{FromRequest, Multipart, Request};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use karez_hub::{Actor, HubError};
+use karez_pages::{Notice, key, stale_page};
+use percent_encoding::percent_decode_str;
+
+use super::answer::form_page;
+use super::asked::{Asked, frame, takes_page, wants_html};
+use super::session::{form_is_ours, form_proof, session_secret};
+use crate::AppState;
+use crate::body::broken_body;
+use crate::error::{ApiError, ApiResult};
+use crate::extract::{Base, Caller, whole_body};
+use crate::front::nothing_here;
+
+/// Fields of one form.
+const FIELDS_MAX: usize = 64;
+/// Files of one form.
+const FILES_MAX: usize = 100;
+/// Longest name of a field, in bytes.
+const NAME_BYTES_MAX: usize = 64;
+
+/// A file that a form brings.
+pub(super) struct FormFile {
+    /// Its name, as the browser says.
+    pub name: String,
+    /// All of it.
+    pub content: Vec<u8>,
+}
+
+/// A form with a genuine proof.
+pub(super) struct Form {
+    /// The request; its caller is whom the session says.
+    pub asked: Asked,
+    /// Files.
+    pub files: Vec<FormFile>,
+    fields: Vec<(String, String)>,
+}
+
+impl Form {
+    /// Returns a field; the empty text when there is none.
+    pub(super) fn value(&self, name: &str) -> &str {
+        self.fields.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value)
+    }
+
+    /// Returns a field without the space around it.
+    pub(super) fn word(&self, name: &str) -> &str {
+        self.value(name).trim()
+    }
+
+    /// Returns the secret of the session that sent it.
+    pub(super) fn session(&self) -> Option<&str> {
+        session_secret(&self.asked.headers)
+    }
+}
+
+/// Returns the words of an error that a form can be shown again with; what is the node's own fault goes on.
+pub(super) fn notice_of(error: HubError) -> ApiResult<Notice> {
+    use HubError as E;
+    match error {
+        E::Forbidden(_)
+        | E::Exists(_)
+        | E::RepoExists(_)
+        | E::NameClash(_)
+        | E::Invalid(_)
+        | E::Refused(_)
+        | E::Missing(_)
+        | E::TooLarge { .. }
+        | E::BranchMoved
+        | E::Busy
+        | E::StorageFull => Ok(Notice::Words(error.to_string())),
+        other => Err(ApiError(other)),
+    }
+}
+
+/// Decodes the fields of a body.
+fn fields_of(body: &[u8]) -> Vec<(String, String)> {
+    let decode =
+        |part: &str| percent_decode_str(&part.replace('+', " ")).decode_utf8().ok().map(|text| text.into_owned());
+    let pair = |pair: &str| {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        Some((decode(name)?, decode(value)?)).filter(|(name, _)| name.len() <= NAME_BYTES_MAX)
+    };
+    let text = std::str::from_utf8(body).unwrap_or_default();
+    text.split('&').filter(|pair| !pair.is_empty()).take(FIELDS_MAX).filter_map(pair).collect()
+}
+
+/// Answers a form whose proof is wrong or too old.
+fn refused(state: &AppState, asked: &Asked) -> Response {
+    if !wants_html(&asked.headers) {
+        let words = "the form was too old, or not from this node; load its page again";
+        return ApiError(HubError::Invalid(words.to_owned())).into_response();
+    }
+    let (_, cookie) = form_proof(state, &asked.headers, &asked.base);
+    let back = if asked.frame.path.starts_with("/-/sign") { "/-/sign-in" } else { asked.frame.path.as_str() };
+    let mut response = form_page(asked, stale_page(&asked.frame, back), cookie);
+    *response.status_mut() = StatusCode::BAD_REQUEST;
+    response
+}
+
+impl FromRequest<AppState> for Form {
+    type Rejection = Response;
+    async fn from_request(request: Request, state: &AppState) -> Result<Form, Response> {
+        let (mut parts, body) = request.into_parts();
+        if !takes_page(&parts.headers) {
+            return Err(nothing_here(Ok(Caller(Actor::Anonymous)), parts.uri).await);
+        }
+        use axum::extract::FromRequestParts as _;
+        let Base(base) = Base::from_request_parts(&mut parts, state).await.map_err(IntoResponse::into_response)?;
+        let headers = parts.headers.clone();
+        let (mut frame, chosen) = frame(state, &headers, &parts.uri, &Actor::Anonymous);
+        // Where the page is that these are forms of.
+        for page in ["/-/account", "/-/publish"] {
+            if frame.path.starts_with(page) {
+                frame.path = page.to_owned();
+            }
+        }
+        let asked = Asked { caller: Actor::Anonymous, frame, base, headers, chosen };
+        let has_files = asked
+            .headers
+            .get(header::CONTENT_TYPE)
+            .is_some_and(|kind| kind.as_bytes().starts_with(b"multipart/form-data"));
+        let request = Request::from_parts(parts, body);
+        let mut form = Form { asked, fields: Vec::new(), files: Vec::new() };
+        let is_ours = if has_files {
+            read_parts(request, state, &mut form).await.map_err(IntoResponse::into_response)?
+        } else {
+            let body = whole_body(request, state).await.map_err(IntoResponse::into_response)?;
+            form.fields = fields_of(&body);
+            form_is_ours(state, &form.asked.headers, &form.asked.base, form.value("proof"))
+        };
+        if !is_ours {
+            return Err(refused(state, &form.asked));
+        }
+        if let Some(secret) = session_secret(&form.asked.headers) {
+            let actor = state.hub.session_actor(secret).await;
+            form.asked.caller = actor.map_err(|error| ApiError(error).into_response())?;
+            form.asked.frame.user = form.asked.caller.user().map(|user| user.account.name.to_string());
+        }
+        Ok(form)
+    }
+}
+
+/// Reads a form with files; tells whether its proof, which comes first, is genuine. Behind a wrong one nothing
+/// is read.
+async fn read_parts(request: Request, state: &AppState, form: &mut Form) -> ApiResult<bool> {
+    let broken = |error: &(dyn std::error::Error + 'static)| ApiError(broken_body(error));
+    let mut parts = Multipart::from_request(request, state)
+        .await
+        .map_err(|error| ApiError::invalid(format!("the form cannot be read: {}", error.body_text())))?;
+    let mut is_ours = false;
+    while let Some(part) = parts.next_field().await.map_err(|error| broken(&error))? {
+        let name: String = part.name().unwrap_or_default().chars().take(NAME_BYTES_MAX).collect();
+        let file = part.file_name().map(str::to_owned);
+        let content = part.bytes().await.map_err(|error| broken(&error))?;
+        if !is_ours {
+            let proof = std::str::from_utf8(&content).unwrap_or_default();
+            is_ours = name == "proof" && form_is_ours(state, &form.asked.headers, &form.asked.base, proof);
+            if !is_ours {
+                return Ok(false);
+            }
+        } else if let Some(file) = file {
+            // A form without a chosen file sends one without a name.
+            if !file.is_empty() && form.files.len() < FILES_MAX {
+                form.files.push(FormFile { name: file, content: content.into() });
+            }
+        } else if form.fields.len() < FIELDS_MAX {
+            form.fields.push((name, String::from_utf8_lossy(&content).into_owned()));
+        }
+    }
+    Ok(is_ours)
+}
+
+/// Returns the text that says that two passwords differ, unless they are the same.
+pub(super) fn same_twice(form: &Form) -> Option<Notice> {
+    (form.value("password") != form.value("again")).then_some(Notice::Trouble(key::PASSWORDS_DIFFER))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_are_decoded_and_bounded() {
+        assert_eq!(
+            fields_of(b"a=1+2&b=%C3%A9&c&%FF=x"),
+            [("a", "1 2"), ("b", "é"), ("c", "")].map(|(a, b)| (a.to_owned(), b.to_owned()))
+        );
+        let many = "x=1&".repeat(1_000);
+        assert_eq!(fields_of(many.as_bytes()).len(), FIELDS_MAX);
+        assert_eq!(fields_of(b"\xff"), []);
+    }
+}

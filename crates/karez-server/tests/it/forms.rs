@@ -1,0 +1,643 @@
+//! Pages on which people do things, as a browser without scripts uses them; and what others make of that.
+
+use std::collections::BTreeMap;
+
+use karez_hub::Actor;
+use karez_server::{BodyBound, Verb, route_table};
+use karez_testkit::reqwest::Method;
+use karez_testkit::{Answer, TestClient, TestNode};
+use karez_types::TokenRole;
+use serde_json::json;
+
+const ACCEPT: &str = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
+const PASSWORD: &str = "three quiet rivers";
+
+/// Encodes a value of a form.
+fn encoded(text: &str) -> String {
+    text.bytes()
+        .map(|byte| if byte.is_ascii_alphanumeric() { char::from(byte).to_string() } else { format!("%{byte:02X}") })
+        .collect()
+}
+
+/// A browser with its cookies.
+struct Browser {
+    client: TestClient,
+    cookies: BTreeMap<String, String>,
+}
+
+impl Browser {
+    fn of(node: &TestNode) -> Browser {
+        Browser { client: node.anonymous(), cookies: BTreeMap::new() }
+    }
+
+    /// Returns a browser in which somebody signed in with their token.
+    async fn signed_in(node: &TestNode, person: &'static str, role: TokenRole) -> Browser {
+        let mut browser = Browser::of(node);
+        let token = node.token(person, role);
+        browser.submit("/-/sign-in", "/-/sign-in", &[("token", token)]).await.expect(303);
+        browser
+    }
+
+    fn cookie_header(&self) -> String {
+        self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("; ")
+    }
+
+    async fn ask(
+        &mut self,
+        method: Method,
+        path: &str,
+        body: Option<(&str, Vec<u8>)>,
+        more: &[(&str, &str)],
+    ) -> Answer {
+        let mut request = self.client.request(method, path).header("accept", ACCEPT);
+        if !self.cookies.is_empty() {
+            request = request.header("cookie", self.cookie_header());
+        }
+        if let Some((kind, body)) = body {
+            request = request.header("content-type", kind).body(body);
+        }
+        for (name, value) in more {
+            request = request.header(*name, *value);
+        }
+        let answer = self.client.send(request).await;
+        for set in answer.headers.get_all("set-cookie") {
+            let pair = set.to_str().unwrap().split(';').next().unwrap();
+            let (name, value) = pair.split_once('=').unwrap();
+            match value {
+                "" => self.cookies.remove(name),
+                value => self.cookies.insert(name.to_owned(), value.to_owned()),
+            };
+        }
+        answer
+    }
+
+    async fn get(&mut self, path: &str) -> Answer {
+        self.ask(Method::GET, path, None, &[]).await
+    }
+
+    /// Returns a proof out of a page.
+    async fn proof(&mut self, page: &str) -> String {
+        let text = self.get(page).await.expect(200).text();
+        let after =
+            text.split("name=\"proof\" value=\"").nth(1).unwrap_or_else(|| panic!("{page} has no form: {text}"));
+        after.split('"').next().unwrap().to_owned()
+    }
+
+    async fn post(&mut self, action: &str, fields: &[(&str, &str)], more: &[(&str, &str)]) -> Answer {
+        let body =
+            fields.iter().map(|(name, value)| format!("{name}={}", encoded(value))).collect::<Vec<_>>().join("&");
+        self.ask(Method::POST, action, Some(("application/x-www-form-urlencoded", body.into_bytes())), more).await
+    }
+
+    /// Sends a form of a page that was looked at.
+    async fn submit(&mut self, page: &str, action: &str, fields: &[(&str, &str)]) -> Answer {
+        let proof = self.proof(page).await;
+        let mut all = vec![("proof", proof.as_str())];
+        all.extend_from_slice(fields);
+        self.post(action, &all, &[]).await
+    }
+
+    /// Sends a form with files.
+    async fn upload(&mut self, page: &str, action: &str, fields: &[(&str, &str)], files: &[(&str, &[u8])]) -> Answer {
+        let proof = self.proof(page).await;
+        let mut all = vec![("proof", proof.as_str())];
+        all.extend_from_slice(fields);
+        let body = multipart(&all, files);
+        self.ask(Method::POST, action, Some(("multipart/form-data; boundary=XX", body)), &[]).await
+    }
+}
+
+fn multipart(fields: &[(&str, &str)], files: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut body = Vec::new();
+    for (name, value) in fields {
+        body.extend_from_slice(
+            format!("--XX\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n").as_bytes(),
+        );
+    }
+    for (name, content) in files {
+        let head = format!(
+            "--XX\r\nContent-Disposition: form-data; name=\"file\"; filename=\"{name}\"\r\nContent-Type: text/plain\r\n\r\n"
+        );
+        body.extend_from_slice(head.as_bytes());
+        body.extend_from_slice(content);
+        body.extend_from_slice(b"\r\n");
+    }
+    body.extend_from_slice(b"--XX--\r\n");
+    body
+}
+
+#[tokio::test]
+async fn somebody_signs_in_with_a_password() {
+    let node = TestNode::start().await;
+    node.hub.password_set(&Actor::Operator, "alice", PASSWORD).await.unwrap();
+    let mut browser = Browser::of(&node);
+    // Whoever planted a session gains nothing: signing in makes a new one.
+    browser.cookies.insert("karez_session".to_owned(), "a".repeat(40));
+    for (name, password) in
+        [("alice", "three quiet river"), ("nobody", PASSWORD), ("bob", PASSWORD), ("", PASSWORD), ("acme", PASSWORD)]
+    {
+        let wrong =
+            browser.submit("/-/sign-in", "/-/sign-in", &[("name", name), ("password", password)]).await.expect(422);
+        assert!(wrong.text().contains("Name or password is not right"), "{name}");
+        assert_eq!(browser.cookies["karez_session"], "a".repeat(40));
+    }
+    let fields = [("name", "Alice"), ("password", PASSWORD), ("next", "//evil.example/x")];
+    let inside = browser.submit("/-/sign-in", "/-/sign-in", &fields).await.expect(303);
+    assert_eq!(inside.header("location"), "/");
+    let first = browser.cookies["karez_session"].clone();
+    assert!(first.len() == 40 && first != "a".repeat(40));
+    let page = browser.get("/-/account").await.expect(200);
+    assert!(page.text().contains("You are signed in as") && page.header("cache-control") == "no-store");
+    // Signing in once more ends the session before.
+    browser.submit("/-/sign-in", "/-/sign-out", &[]).await.expect(303);
+    browser.submit("/-/sign-in", "/-/sign-in", &[("name", "alice"), ("password", PASSWORD)]).await.expect(303);
+    let second = browser.cookies["karez_session"].clone();
+    assert_ne!(first, second);
+    browser.cookies.insert("karez_session".to_owned(), first);
+    browser.get("/-/account").await.expect(401);
+}
+
+#[tokio::test]
+async fn guessing_a_password_ends_wherever_it_comes_from() {
+    let node = TestNode::start().await;
+    node.hub.password_set(&Actor::Operator, "alice", PASSWORD).await.unwrap();
+    let mut browser = Browser::of(&node);
+    let proof = browser.proof("/-/sign-in").await;
+    for n in 0..10 {
+        let wrong = [("proof", proof.as_str()), ("name", "alice"), ("password", &format!("wrong number {n}"))];
+        browser.post("/-/sign-in", &wrong, &[]).await.expect(422);
+    }
+    let right = [("proof", proof.as_str()), ("name", "ALICE"), ("password", PASSWORD)];
+    let over = browser.post("/-/sign-in", &right, &[]).await.expect(429);
+    assert_eq!(over.header("retry-after"), "60");
+    // A token still works; and so does the password, after a while.
+    let token = node.token("alice", TokenRole::Read);
+    browser.post("/-/sign-in", &[("proof", &proof), ("token", token)], &[]).await.expect(303);
+    node.advance_secs(601);
+    let mut later = Browser::of(&node);
+    later.submit("/-/sign-in", "/-/sign-in", &right[1..]).await.expect(303);
+}
+
+#[tokio::test]
+async fn an_administrator_invites_somebody_once() {
+    let node = TestNode::start().await;
+    let mut admin = Browser::signed_in(&node, "nora", TokenRole::Write).await;
+    admin.submit("/-/admin", "/-/admin", &[("do", "create"), ("name", "amina"), ("kind", "user")]).await.expect(200);
+    let taken =
+        admin.submit("/-/admin", "/-/admin", &[("do", "create"), ("name", "Amina"), ("kind", "org")]).await.expect(422);
+    assert!(taken.text().contains("the name Amina is taken"), "{}", taken.text());
+    let made = admin.submit("/-/admin", "/-/admin", &[("do", "invite"), ("user", "amina")]).await.expect(200).text();
+    let url = made.split("<code>").find(|rest| rest.starts_with("http")).unwrap().split('<').next().unwrap();
+    let path = url.strip_prefix(node.url()).unwrap().to_owned();
+    let code = path.split("code=").nth(1).unwrap().to_owned();
+    let mut amina = Browser::of(&node);
+    let differ = [("code", code.as_str()), ("password", PASSWORD), ("again", "three quiet lakes")];
+    amina.submit(&path, "/-/invited", &differ).await.expect(422);
+    let weak = amina
+        .submit(&path, "/-/invited", &[("code", &code), ("password", "short"), ("again", "short")])
+        .await
+        .expect(422);
+    assert!(weak.text().contains("at least 10 characters"), "{}", weak.text());
+    amina
+        .submit(&path, "/-/invited", &[("code", &code), ("password", PASSWORD), ("again", PASSWORD)])
+        .await
+        .expect(303);
+    assert!(amina.get("/-/account").await.expect(200).text().contains("amina"));
+    // Once, and not by guessing.
+    Browser::of(&node).get(&path).await.expect(404);
+    Browser::of(&node).get("/-/invited?code=").await.expect(404);
+    // Whoever is no administrator sees nothing of this.
+    let mut alice = Browser::signed_in(&node, "alice", TokenRole::Write).await;
+    alice.get("/-/admin").await.expect(403);
+    let proof = alice.proof("/-/account").await;
+    for fields in [[("do", "invite"), ("user", "nora")], [("do", "create"), ("name", "mallory")]] {
+        let mut all = vec![("proof", proof.as_str())];
+        all.extend(fields);
+        alice.post("/-/admin", &all, &[]).await.expect(403);
+    }
+    Browser::signed_in(&node, "nora", TokenRole::Read).await.get("/-/admin").await.expect(403);
+    // An invitation ends with its time.
+    let late = node.hub.invitation_create(&Actor::Operator, "bob").await.unwrap();
+    node.advance_secs(3 * 86_400 + 1);
+    Browser::of(&node).get(&format!("/-/invited?code={late}")).await.expect(404);
+}
+
+#[tokio::test]
+async fn tokens_are_shown_once_and_revoked() {
+    let node = TestNode::start().await;
+    let mut alice = Browser::signed_in(&node, "alice", TokenRole::Write).await;
+    let fields = [("token_name", "<b>laptop"), ("role", "read"), ("days", "30")];
+    let made = alice.submit("/-/account", "/-/account/token", &fields).await.expect(200).text();
+    let token =
+        made.split("<code>").find(|rest| rest.starts_with("hf_")).unwrap().split('<').next().unwrap().to_owned();
+    let tool = TestClient::new(node.url(), Some(&token));
+    assert_eq!(tool.get("/api/whoami-v2").await.expect(200).json()["auth"]["accessToken"]["role"], "read");
+    let page = alice.get("/-/account").await.expect(200).text();
+    assert!(page.contains("&lt;b&gt;laptop") && !page.contains(&token), "{page}");
+    let ids = node.hub.token_list(&Actor::Operator, "alice").await.unwrap();
+    let id = ids.iter().find(|token| token.name == "<b>laptop").unwrap().id.to_string();
+    // Nobody revokes what is another's.
+    let mut bob = Browser::signed_in(&node, "bob", TokenRole::Write).await;
+    bob.submit("/-/account", "/-/account/revoke", &[("id", &id)]).await.expect(422);
+    tool.get("/api/whoami-v2").await.expect(200);
+    alice.submit("/-/account", "/-/account/revoke", &[("id", &id)]).await.expect(200);
+    tool.get("/api/whoami-v2").await.expect(401);
+    for days in ["0", "99999", "x", ""] {
+        alice.submit("/-/account", "/-/account/token", &[("token_name", "x"), ("days", days)]).await.expect(422);
+    }
+    // A session that may only read makes no token that may write, and does not even see the form.
+    let mut reader = Browser::signed_in(&node, "alice", TokenRole::Read).await;
+    assert!(!reader.get("/-/account").await.expect(200).text().contains("/-/account/token"));
+    let fields = [("token_name", "x"), ("role", "write"), ("days", "9")];
+    reader.submit("/-/account", "/-/account/token", &fields).await.expect(422);
+    reader
+        .submit("/-/account", "/-/account/password", &[("password", PASSWORD), ("again", PASSWORD)])
+        .await
+        .expect(422);
+}
+
+#[tokio::test]
+async fn a_new_password_signs_out_all_other_browsers() {
+    let node = TestNode::start().await;
+    let mut here = Browser::signed_in(&node, "alice", TokenRole::Write).await;
+    let mut there = Browser::signed_in(&node, "alice", TokenRole::Write).await;
+    here.submit("/-/account", "/-/account/others", &[]).await.expect(200);
+    there.get("/-/account").await.expect(401);
+    let mut there = Browser::signed_in(&node, "alice", TokenRole::Write).await;
+    let (page, action) = ("/-/account", "/-/account/password");
+    here.submit(page, action, &[("password", PASSWORD), ("again", PASSWORD)]).await.expect(303);
+    here.get("/-/account").await.expect(200);
+    there.get("/-/account").await.expect(401);
+    // The present one must be known, and guessing at it is counted.
+    let next = "four loud mountains";
+    let wrong =
+        here.submit(page, action, &[("old", "not this one"), ("password", next), ("again", next)]).await.expect(422);
+    assert!(wrong.text().contains("the present password is not right"), "{}", wrong.text());
+    for _ in 0..9 {
+        here.submit(page, action, &[("old", "not this one"), ("password", next), ("again", next)]).await.expect(422);
+    }
+    here.submit(page, action, &[("old", PASSWORD), ("password", next), ("again", next)]).await.expect(429);
+    node.advance_secs(601);
+    here.submit(page, action, &[("old", PASSWORD), ("password", next), ("again", next)]).await.expect(303);
+}
+
+#[tokio::test]
+async fn a_repository_is_made_changed_moved_and_deleted() {
+    let node = TestNode::start().await;
+    let mut alice = Browser::signed_in(&node, "alice", TokenRole::Write).await;
+    let new = |owner, name| [("kind", "dataset"), ("owner", owner), ("name", name), ("visibility", "private")];
+    let made = alice.submit("/-/new", "/-/new", &new("acme", "rice")).await.expect(303);
+    assert_eq!(made.header("location"), "/datasets/acme/rice");
+    assert!(alice.get("/datasets/acme/rice").await.expect(200).text().contains("/datasets/acme/rice/settings"));
+    for (owner, name, said) in
+        [("acme", "rice", "already created"), ("bob", "x", "have the rights"), ("acme", "a b", "name")]
+    {
+        let refused = alice.submit("/-/new", "/-/new", &new(owner, name)).await.expect(422);
+        assert!(refused.text().contains(said), "{owner}/{name}: {}", refused.text());
+    }
+    let settings = "/datasets/acme/rice/settings";
+    // Who may not see it is told what is told of nothing; who may not change it, so.
+    let mut bob = Browser::signed_in(&node, "bob", TokenRole::Write).await;
+    bob.get(settings).await.expect(404);
+    let mut carol = Browser::signed_in(&node, "carol", TokenRole::Write).await;
+    carol.get(settings).await.expect(403);
+    let page = carol.get("/datasets/acme/rice").await.expect(200).text();
+    assert!(page.contains("/upload/main") && !page.contains("/settings\""), "{page}");
+    let deletes = [("do", "delete"), ("confirm", "acme/rice")];
+    for (browser, status) in [(&mut bob, 404), (&mut carol, 403)] {
+        let proof = browser.proof("/-/account").await;
+        let mut all = vec![("proof", proof.as_str())];
+        all.extend(deletes);
+        browser.post(settings, &all, &[]).await.expect(status);
+    }
+    let reader = async |path: &str| node.anonymous().get(path).await.status;
+    assert_eq!(reader("/api/datasets/acme/rice").await, 401);
+    alice.submit(settings, settings, &[("do", "visibility"), ("visibility", "public")]).await.expect(200);
+    assert_eq!(reader("/api/datasets/acme/rice").await, 200);
+    alice.submit(settings, settings, &[("do", "gated"), ("gated", "auto")]).await.expect(200);
+    alice.submit(settings, settings, &[("do", "gated"), ("gated", "perhaps")]).await.expect(422);
+    alice.submit(settings, settings, &[("do", "nothing")]).await.expect(422);
+    let moved = alice.submit(settings, settings, &[("do", "move"), ("to", "alice/rice-2")]).await.expect(303);
+    assert_eq!(moved.header("location"), "/datasets/alice/rice-2");
+    let settings = "/datasets/alice/rice-2/settings";
+    let differs = alice.submit(settings, settings, &[("do", "delete"), ("confirm", "alice/rice")]).await.expect(422);
+    assert!(differs.text().contains("Nothing was deleted"), "{}", differs.text());
+    assert_eq!(reader("/api/datasets/alice/rice-2").await, 200);
+    alice.submit(settings, settings, &[("do", "delete"), ("confirm", "alice/rice-2")]).await.expect(303);
+    assert_eq!(reader("/api/datasets/alice/rice-2").await, 401);
+}
+
+#[tokio::test]
+async fn files_are_uploaded_and_the_card_is_edited() {
+    let node = TestNode::start().await;
+    node.client("alice").repo_create("model", "alice/m", "public").await;
+    let mut alice = Browser::signed_in(&node, "alice", TokenRole::Write).await;
+    let page = alice.get("/alice/m/upload/main").await.expect(200);
+    let policy = page.header("content-security-policy");
+    assert!(
+        policy.contains("script-src 'self'")
+            && policy.contains("connect-src 'self'")
+            && policy.contains("frame-ancestors 'none'")
+    );
+    let script = page.text().split("src=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
+    let script = alice.get(&script).await.expect(200);
+    assert!(
+        script.header("content-type").starts_with("text/javascript")
+            && script.header("cache-control").contains("immutable")
+    );
+    let (page, action) = ("/alice/m/upload/main?folder=data", "/alice/m/upload/main");
+    let files: [(&str, &[u8]); 2] = [("a.txt", b"one\n"), ("big.bin", &[7; 3 << 20])];
+    let done = alice.upload(page, action, &[("folder", "data"), ("message", "two files")], &files).await.expect(303);
+    assert_eq!(done.header("location"), "/alice/m/tree/main/data");
+    assert_eq!(node.anonymous().get("/alice/m/resolve/main/data/a.txt").await.expect(200).text(), "one\n");
+    assert_eq!(node.anonymous().get("/alice/m/resolve/main/data/big.bin").await.expect(200).body.len(), 3 << 20);
+    for (folder, file) in [("..", "x"), (".git", "config"), ("a/../../b", "x")] {
+        alice.upload(page, action, &[("folder", folder)], &[(file, b"x")]).await.expect(422);
+    }
+    alice.upload(page, action, &[("folder", "")], &[]).await.expect(422);
+    // Without a right, and with the proof of no page, nothing of the files is kept.
+    let mut bob = Browser::signed_in(&node, "bob", TokenRole::Write).await;
+    bob.get(action).await.expect(403);
+    bob.upload("/-/account", action, &[("folder", "")], &[("x.txt", b"x")]).await.expect(403);
+    let unproven = multipart(&[("proof", "none")], &files);
+    alice.ask(Method::POST, action, Some(("multipart/form-data; boundary=XX", unproven)), &[]).await.expect(400);
+    let late = multipart(&[("folder", "x"), ("proof", &alice.proof(action).await)], &files);
+    alice.ask(Method::POST, action, Some(("multipart/form-data; boundary=XX", late)), &[]).await.expect(400);
+
+    let edit = "/alice/m/edit/main/README.md";
+    let text = alice.get(edit).await.expect(200).text();
+    assert!(text.contains("license: \n") && text.contains("Advice on the card"), "{text}");
+    let parent =
+        |text: &str| text.split("name=\"parent\" value=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
+    let seen = parent(&text);
+    let card = "---\r\nlicence: mit\r\n---\r\n# Hi <script>alert(1)</script>\r\n";
+    let checked =
+        alice.submit(edit, edit, &[("text", card), ("parent", &seen), ("do", "check")]).await.expect(200).text();
+    for expected in ["is not known. Is it <bdi dir=\"ltr\">license</bdi>?", "Preview", "<h2>Hi"] {
+        assert!(checked.contains(expected), "{expected} in {checked}");
+    }
+    assert!(!checked.contains("<script"), "{checked}");
+    node.anonymous().get("/alice/m/resolve/main/README.md").await.expect(404);
+    let wrong = "---\nlicense: &x mit\nlicense_name: *x\n---\n# Hi\n";
+    let refused =
+        alice.submit(edit, edit, &[("text", wrong), ("parent", &seen), ("do", "save")]).await.expect(422).text();
+    assert!(refused.contains("Values are named with &amp;"), "{refused}");
+    let right = card.replace("licence", "license");
+    let saved = alice.submit(edit, edit, &[("text", &right), ("parent", &seen), ("do", "save")]).await.expect(303);
+    assert_eq!(saved.header("location"), "/alice/m");
+    let stored = node.anonymous().get("/alice/m/resolve/main/README.md").await.expect(200).text();
+    assert_eq!(stored, right.replace("\r\n", "\n"));
+    // Whoever edits what another has changed meanwhile keeps their text, and overwrites nothing.
+    let stale =
+        alice.submit(edit, edit, &[("text", "# Other\n"), ("parent", &seen), ("do", "save")]).await.expect(422).text();
+    assert!(stale.contains("The branch was updated") && stale.contains("# Other"), "{stale}");
+    bob.get(edit).await.expect(403);
+    bob.submit("/-/account", edit, &[("text", "x"), ("do", "save")]).await.expect(403);
+    // A large file is no text.
+    let large = alice.get("/alice/m/edit/main/data/big.bin").await.expect(303);
+    assert_eq!(large.header("location"), "/alice/m/blob/main/data/big.bin");
+}
+
+#[tokio::test]
+async fn a_large_file_travels_in_parts() {
+    use sha2::Digest as _;
+    let node = TestNode::start().await;
+    node.client("alice").repo_create("model", "alice/m", "private").await;
+    let mut alice = Browser::signed_in(&node, "alice", TokenRole::Write).await;
+    let page = "/alice/m/upload/main";
+    let content: Vec<u8> = (0..(5u32 << 18)).flat_map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes()).collect();
+    let (sha256, size) =
+        (karez_types::Sha256(sha2::Sha256::digest(&content).into()).to_string(), content.len().to_string());
+    let begin = [("sha256", sha256.as_str()), ("size", size.as_str())];
+    let plan = alice.submit(page, "/alice/m/upload-begin", &begin).await.expect(200).json();
+    let (address, part_bytes) = (plan["address"].as_str().unwrap().to_owned(), plan["part_bytes"].as_u64().unwrap());
+    assert!(address.starts_with("/-/lfs/upload/") && part_bytes == 1 << 20, "{plan}");
+    let end = [("sha256", sha256.as_str()), ("size", size.as_str()), ("file", "w.bin"), ("folder", "a")];
+    alice.submit(page, "/alice/m/upload-end/main", &end).await.expect(422);
+    let mut parts = Vec::new();
+    for (n, part) in content.chunks(1 << 20).enumerate() {
+        let put = |bytes: Vec<u8>| node.anonymous().request(Method::PUT, &format!("{address}/{}", n + 1)).body(bytes);
+        // A line that broke: half of a part is no part, and it is sent again.
+        node.anonymous().send(put(part[..part.len() / 2].to_vec())).await.expect(400);
+        let etag = node.anonymous().send(put(part.to_vec())).await.expect(200).header("etag").to_owned();
+        parts.push(json!({ "partNumber": n + 1, "etag": etag }));
+    }
+    node.anonymous().post(&address, &json!({ "oid": sha256, "parts": parts })).await.expect(200);
+    let done = alice.submit(page, "/alice/m/upload-end/main", &end).await.expect(200).json();
+    assert_eq!(done["url"], "/alice/m/tree/main/a");
+    assert_eq!(node.client("alice").get("/alice/m/resolve/main/a/w.bin").await.expect(200).body, content);
+    // What is stored is not sent twice.
+    assert_eq!(alice.submit(page, "/alice/m/upload-begin", &begin).await.expect(200).json(), json!({}));
+    // Strangers get no address, and cannot name bytes that they do not have.
+    let mut bob = Browser::signed_in(&node, "bob", TokenRole::Write).await;
+    bob.submit("/-/account", "/alice/m/upload-begin", &begin).await.expect(404);
+    node.client("bob").repo_create("model", "bob/m", "public").await;
+    bob.submit("/-/account", "/bob/m/upload-end/main", &end).await.expect(422);
+    for (sha256, size) in
+        [("", "1"), ("x", "1"), (sha256.as_str(), "0"), (sha256.as_str(), "-1"), (sha256.as_str(), "99999999999999")]
+    {
+        let answer = alice.submit(page, "/alice/m/upload-begin", &[("sha256", sha256), ("size", size)]).await;
+        assert!(
+            answer.status == 400 || answer.status == 413 || answer.text() == "{}",
+            "{sha256} {size}: {}",
+            answer.text()
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_table_is_published_without_a_command_line() {
+    let node = TestNode::start().await;
+    let mut alice = Browser::signed_in(&node, "alice", TokenRole::Write).await;
+    let (page, finish) = ("/-/publish", "/-/publish/finish");
+    let table = "country,price\n\"Kiribati, Tarawa\",12\n<script>,7\n".as_bytes();
+    let fields = [
+        ("owner", "alice"),
+        ("name", "rice"),
+        ("title", "Rice: \"prices\""),
+        ("about", "Weekly prices of rice."),
+        ("license", "cc-by-4.0"),
+        ("language", "en"),
+    ];
+    for bad in [&b"\x89PNG\r\n\x1a\n\0"[..], b"", b"one column\nonly\n"] {
+        let refused = alice.upload(page, page, &fields, &[("x.csv", bad)]).await.expect(422).text();
+        assert!(refused.contains("not a table") && refused.contains("Rice: &quot;prices&quot;"), "{refused}");
+    }
+    alice.upload(page, page, &fields, &[]).await.expect(422);
+    let mut nameless = fields;
+    nameless[1] = ("name", "a b");
+    alice.upload(page, page, &nameless, &[("x.csv", table)]).await.expect(422);
+    let made = alice.upload(page, page, &fields, &[("prix du riz.csv", table)]).await.expect(303);
+    assert_eq!(made.header("location"), "/-/publish?repo=alice/rice");
+    let look = alice.get(made.header("location")).await.expect(200).text();
+    for expected in [
+        "Kiribati, Tarawa",
+        "&lt;script&gt;",
+        "/datasets/alice/rice/viewer",
+        "/datasets/alice/rice/edit/main/README.md",
+    ] {
+        assert!(look.contains(expected), "{expected} in {look}");
+    }
+    // Nobody else sees it before the last step.
+    node.anonymous().get("/api/datasets/alice/rice").await.expect(401);
+    let mut bob = Browser::signed_in(&node, "bob", TokenRole::Write).await;
+    bob.get("/-/publish?repo=alice/rice").await.expect(404);
+    let which = [("owner", "alice"), ("name", "rice")];
+    bob.submit("/-/account", finish, &which).await.expect(404);
+    let done = alice.submit("/-/publish?repo=alice/rice", finish, &which).await.expect(303);
+    assert_eq!(done.header("location"), "/datasets/alice/rice");
+    let info = node.anonymous().get("/api/datasets/alice/rice").await.expect(200).json();
+    assert_eq!(info["cardData"]["pretty_name"], "Rice: \"prices\"");
+    assert_eq!(node.anonymous().get("/datasets/alice/rice/resolve/main/prix-du-riz.csv").await.expect(200).body, table);
+    // A name that is taken says so, and what is there stays.
+    alice.upload(page, page, &fields, &[("y.csv", table)]).await.expect(422);
+    node.anonymous().get("/datasets/alice/rice/resolve/main/prix-du-riz.csv").await.expect(200);
+}
+
+#[tokio::test]
+async fn members_are_changed_by_who_administers() {
+    let node = TestNode::start().await;
+    let mut alice = Browser::signed_in(&node, "alice", TokenRole::Write).await;
+    let page = "/-/org/acme";
+    alice.submit(page, page, &[("do", "set"), ("user", "bob"), ("role", "read")]).await.expect(200);
+    assert!(alice.get(page).await.expect(200).text().contains("/bob\""));
+    alice.submit(page, page, &[("do", "set"), ("user", "nobody"), ("role", "read")]).await.expect(422);
+    alice.submit(page, page, &[("do", "set"), ("user", "bob"), ("role", "king")]).await.expect(422);
+    alice.submit(page, page, &[("do", "remove"), ("user", "bob")]).await.expect(200);
+    assert!(!alice.get(page).await.expect(200).text().contains("/bob\""));
+    let mut carol = Browser::signed_in(&node, "carol", TokenRole::Write).await;
+    assert!(!carol.get(page).await.expect(200).text().contains("name=\"role\""));
+    carol.submit("/-/account", page, &[("do", "set"), ("user", "carol"), ("role", "admin")]).await.expect(422);
+    let members = node.hub.org_members(&Actor::Operator, "acme").await.unwrap();
+    assert!(members.iter().any(|(who, role)| who.name.as_str() == "carol" && role.as_str() == "write"));
+}
+
+/// Every form of the table, as others would have somebody's browser send it.
+#[tokio::test]
+async fn no_form_is_taken_from_elsewhere() {
+    let node = TestNode::start().await;
+    node.client("nora").repo_create("model", "nora/m", "public").await;
+    let mut nora = Browser::signed_in(&node, "nora", TokenRole::Write).await;
+    let good = nora.proof("/-/account").await;
+    let mut other = Browser::signed_in(&node, "nora", TokenRole::Write).await;
+    let of_other = other.proof("/-/account").await;
+    let of_nobody = Browser::of(&node).proof("/-/sign-in").await;
+    let fields = [
+        ("do", "delete"),
+        ("confirm", "nora/m"),
+        ("user", "bob"),
+        ("role", "admin"),
+        ("name", "mallory"),
+        ("owner", "nora"),
+        ("kind", "model"),
+        ("password", PASSWORD),
+        ("again", PASSWORD),
+        ("token_name", "stolen"),
+        ("days", "9"),
+        ("text", "x"),
+    ];
+    let mut seen = 0;
+    for route in route_table().iter().filter(|route| matches!(route.body, BodyBound::Form | BodyBound::Upload)) {
+        assert_eq!(route.verb, Verb::Post, "{}", route.template);
+        seen += 1;
+        let action = route
+            .template
+            .replace("{repo}", "nora/m")
+            .replace("{rev}", "main")
+            .replace("{*path}", "README.md")
+            .replace("{org}", "acme");
+        let own = node.url().to_owned();
+        for (proof, more) in [
+            ("", vec![]),
+            ("forged", vec![]),
+            (of_other.as_str(), vec![]),
+            (of_nobody.as_str(), vec![]),
+            (good.as_str(), vec![("origin", "https://evil.example")]),
+            (good.as_str(), vec![("origin", "null")]),
+            (good.as_str(), vec![("origin", own.as_str()), ("sec-fetch-site", "cross-site")]),
+            (good.as_str(), vec![("sec-fetch-site", "same-site")]),
+        ] {
+            let mut all = vec![("proof", proof)];
+            all.extend(fields);
+            let refused = nora.post(&action, &all, &more).await;
+            assert_eq!(refused.status, 400, "{action} with {proof:.10} {more:?}: {}", refused.text());
+            assert_eq!(refused.header("x-frame-options"), "DENY", "{action}");
+        }
+        // A token is for programs: it is no proof, and does not stand in for the session.
+        let client = node.client("nora");
+        let request =
+            client.request(Method::POST, &action).header("accept", ACCEPT).body(format!("proof={good}&do=delete"));
+        client.send(request).await.expect(400);
+    }
+    assert!(seen > 10, "{seen}");
+    node.anonymous().get("/api/models/nora/m").await.expect(200);
+    assert!(
+        node.hub
+            .account_list(&Actor::Operator, None, 100)
+            .await
+            .unwrap()
+            .iter()
+            .all(|it| it.name.as_str() != "mallory")
+    );
+    // A proof of the time before signing in is none afterwards: whoever could plant cookies cannot bring it along.
+    let mut planted = Browser::of(&node);
+    let before = planted.proof("/-/sign-in").await;
+    let token = node.token("nora", TokenRole::Write);
+    planted.post("/-/sign-in", &[("proof", &before), ("token", token)], &[]).await.expect(303);
+    planted.post("/-/account/others", &[("proof", &before)], &[]).await.expect(400);
+    // And one that is too old is none.
+    node.advance_secs(3_601);
+    nora.post("/-/account/others", &[("proof", &good)], &[]).await.expect(400);
+}
+
+#[tokio::test]
+async fn pages_that_do_things_are_whole_in_every_language() {
+    let node = TestNode::start().await;
+    node.client("nora").repo_create("model", "nora/m", "public").await;
+    node.client("nora").commit("models/nora/m", "main", &[("README.md", b"# Hi\n")]).await.expect(200);
+    node.client("nora").repo_create("dataset", "nora/d", "private").await;
+    node.client("nora").commit("datasets/nora/d", "main", &[("a.csv", b"a,b\n1,2\n")]).await.expect(200);
+    let mut nora = Browser::signed_in(&node, "nora", TokenRole::Write).await;
+    let invitation = node.hub.invitation_create(&Actor::Operator, "bob").await.unwrap();
+    let invited = format!("/-/invited?code={invitation}");
+    for path in [
+        "/-/account",
+        "/-/new",
+        "/-/publish",
+        "/-/publish?repo=nora/d",
+        "/-/org/acme",
+        "/-/admin",
+        "/nora/m/settings",
+        "/nora/m/upload/main",
+        "/nora/m/edit/main/README.md",
+        "/-/sign-in",
+        &invited,
+    ] {
+        for (language, direction) in
+            [("en", "ltr"), ("fr", "ltr"), ("es", "ltr"), ("ru", "ltr"), ("zh", "ltr"), ("ar", "rtl")]
+        {
+            let headers = [("accept-language", language), ("accept-encoding", "gzip")];
+            let packed = nora.ask(Method::GET, path, None, &headers).await.expect(200);
+            assert!(packed.body.len() < 14 << 10, "{path} in {language} weighs {}", packed.body.len());
+            let answer = nora.ask(Method::GET, path, None, &headers[..1]).await.expect(200);
+            let text = answer.text();
+            assert!(text.contains(&format!("<html lang=\"{language}\" dir=\"{direction}\">")), "{path}");
+            assert!(!text.contains("<span lang=\"en\" dir=\"ltr\">"), "{path} has English words in {language}");
+            assert_eq!(
+                (answer.header("cache-control"), answer.header("x-frame-options")),
+                ("no-store", "DENY"),
+                "{path}"
+            );
+            // One page has a script, and none in it.
+            assert_eq!(text.matches("<script").count(), usize::from(path.contains("/upload/")), "{path}");
+            assert!(!text.contains("style=\"") && !text.contains("onclick") && !text.contains("src=\"http"), "{path}");
+            let may_run = answer.header("content-security-policy").contains("script-src");
+            assert_eq!(may_run, path.contains("/upload/"), "{path}");
+        }
+    }
+    // Who is not signed in is told so.
+    for path in ["/-/account", "/-/new", "/-/publish", "/-/org/acme", "/-/admin"] {
+        let told = Browser::of(&node).get(path).await.expect(401).text();
+        assert!(told.contains("Sign in first") && told.contains("/-/sign-in?next=%2F-%2F"), "{path}: {told}");
+    }
+}
