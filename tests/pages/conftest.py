@@ -14,7 +14,7 @@ import pytest
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "clients")]
 
 from content import CARD, PAYLOADS  # noqa: E402
-from node import Node  # noqa: E402
+from node import Node, free_port  # noqa: E402
 
 for name in list(os.environ):
     if name.startswith("HF_"):
@@ -73,19 +73,61 @@ def alice(node):
     return token
 
 
+def script(name: str) -> str:
+    """A script among the modules that it needs: Node finds them beside the script, not beside the working folder."""
+    return shutil.copy(Path(__file__).parent / name, Path(os.environ["KAREZ_TEST_BROWSER"]) / f"{os.getpid()}-{name}")
+
+
 @pytest.fixture(scope="session")
 def browser():
     """Looks at addresses with Chromium and says what it saw."""
-    modules = Path(os.environ["KAREZ_TEST_BROWSER"])
-    # Node finds modules beside the script, not beside the working folder.
-    script = shutil.copy(Path(__file__).parent / "look.mjs", modules / f"look-{os.getpid()}.mjs")
+    path = script("look.mjs")
 
     def look(**wishes) -> list[dict]:
         done = subprocess.run(
-            ["node", script, json.dumps(wishes | {"chromium": shutil.which("chromium")})], capture_output=True, text=True, timeout=1200
+            ["node", path, json.dumps(wishes | {"chromium": shutil.which("chromium")})], capture_output=True, text=True, timeout=1200
         )
         assert done.returncode == 0, done.stdout + done.stderr
         return [json.loads(line) for line in done.stdout.splitlines()]
 
     yield look
-    os.unlink(script)
+    os.unlink(path)
+
+
+@pytest.fixture(scope="session")
+def act():
+    """Does what people do, with Chromium, and says what it saw."""
+    path = script("act.mjs")
+
+    def run(**wishes) -> dict:
+        done = subprocess.run(
+            ["node", path, json.dumps(wishes | {"chromium": shutil.which("chromium")})], capture_output=True, text=True, timeout=600
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        seen = json.loads(done.stdout)
+        assert "failed" not in seen, seen
+        assert seen["elsewhere"] == [] and seen["refused"] == [] and seen["ran"] == [], seen
+        return seen
+
+    yield run
+    os.unlink(path)
+
+
+@pytest.fixture(scope="session")
+def provider():
+    """Starts an OpenID provider that lets the node of this address in; returns its issuer."""
+    path = script("provider.mjs")
+    running = []
+
+    def start(client: str, secret: str, endpoint: str) -> str:
+        port = free_port()
+        process = subprocess.Popen(["node", path, str(port), client, secret, f"{endpoint}/-/provider/back"], stdout=subprocess.PIPE, text=True)
+        running.append(process)
+        assert any(line == "ready\n" for line in process.stdout)
+        return f"http://127.0.0.1:{port}"
+
+    yield start
+    for process in running:
+        process.kill()
+        process.wait()
+    os.unlink(path)

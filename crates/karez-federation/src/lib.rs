@@ -1,7 +1,8 @@
 //! Nodes as equals: upstream hubs, peers, following, and the transfer of bytes over poor lines.
 //!
 //! Invariants:
-//! - Nothing dials out but to remotes that the operator added, and never to a private address unless allowed.
+//! - Nothing dials out but to remotes that the operator added, and the provider for signing in that the settings name; and never
+//!   to a private address unless allowed.
 //! - Every byte from outside is verified before it is used: chunks by their hash, files by their sha256,
 //!   git objects by their id, logs by signature and proof.
 //! - What was received is written down before anything else happens, and is not asked for twice.
@@ -19,6 +20,7 @@ pub mod net;
 pub mod peer;
 mod peer_settings;
 pub mod policy;
+pub mod provider;
 mod running;
 mod settings;
 pub mod sim;

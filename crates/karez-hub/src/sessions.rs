@@ -1,14 +1,17 @@
 //! Browsers that are signed in. A session is a row, so that signing out ends it for whoever copied the cookie.
 
-use karez_catalog::{Account, NewSession, SessionRow, SignInWay};
-use karez_types::{Timestamp, TokenRole, alphanumeric};
+use karez_catalog::{Account, AccountKind, NewAccount, NewSession, SessionRow, SignInWay};
+use karez_types::{OwnerName, Timestamp, TokenRole, alphanumeric};
 
+use crate::accounts::new_user;
 use crate::{Actor, Hub, HubError, HubResult, SignedIn, token_hash};
 
 /// For how long somebody stays signed in, in seconds: a week.
 pub const SESSION_SECS: i64 = 7 * 86_400;
 /// Letters and digits of a session's secret: 238 bits.
 const SECRET_LETTERS: usize = 40;
+/// Longest full name that a provider may give, in characters.
+const FULLNAME_CHARS_MAX: usize = 200;
 
 impl From<SessionRow> for Actor {
     fn from(row: SessionRow) -> Actor {
@@ -64,6 +67,50 @@ impl Hub {
         }
         let row = self.catalog.session_lookup(&token_hash(secret)).await?;
         Ok(row.filter(|row| row.expires > self.clock.now()).map_or(Actor::Anonymous, Actor::from))
+    }
+
+    /// Finds whom a provider's identity belongs to.
+    ///
+    /// # Errors
+    /// When the catalog does not answer.
+    pub async fn identity_find(&self, issuer: &str, subject: &str) -> HubResult<Option<Account>> {
+        Ok(self.catalog.identity_find(issuer, subject).await?)
+    }
+
+    /// Ties a provider's identity to a person. Only who administers the node may.
+    ///
+    /// # Errors
+    /// [`HubError::Forbidden`]; [`HubError::Missing`]; [`HubError::Exists`] when it belongs to somebody.
+    pub async fn identity_add(&self, actor: &Actor, user: &str, issuer: &str, subject: &str) -> HubResult<()> {
+        self.node_admin_check(actor)?;
+        let user = self.account_of_kind(user, AccountKind::User).await?;
+        if !self.catalog.identity_add(issuer, subject, user.id).await? {
+            return Err(HubError::Exists(format!("the identity {subject} at {issuer} belongs to somebody already")));
+        }
+        Ok(())
+    }
+
+    /// Makes an account for somebody whom the provider that the operator chose has just let in. Never finds
+    /// one by its name: names at a provider are chosen there.
+    ///
+    /// # Errors
+    /// [`HubError::Exists`] when the name is taken, or the identity has an account.
+    pub async fn newcomer_create(
+        &self,
+        name: OwnerName,
+        fullname: &str,
+        issuer: &str,
+        subject: &str,
+    ) -> HubResult<Account> {
+        let fullname: String = fullname.chars().filter(|c| !c.is_control()).take(FULLNAME_CHARS_MAX).collect();
+        let new = NewAccount { fullname, ..new_user(name, false) };
+        let user = self.account_create(&Actor::Operator, new).await?;
+        if let Err(error) = self.identity_add(&Actor::Operator, user.name.as_str(), issuer, subject).await {
+            // The form was sent twice: one account is enough.
+            self.account_delete(&Actor::Operator, user.name.as_str()).await?;
+            return Err(error);
+        }
+        Ok(user)
     }
 
     /// Ends a session; one that is over is fine.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::http::HeaderValue;
 use karez_federation::Federation;
+use karez_federation::provider::Provider;
 use karez_federation::upstream::Upstreams;
 use karez_hub::Hub;
 
@@ -19,6 +20,8 @@ pub struct AppState {
     pub federation: Option<Arc<Federation>>,
     /// Brings what is not here from where it is; unset where nothing is brought.
     pub upstreams: Option<Arc<Upstreams>>,
+    /// Whom people may sign in through; unset where there is nobody.
+    pub provider: Option<Arc<Provider>>,
     /// Where the node is reached from outside, without a trailing slash. When unset, each answer
     /// uses the host that its request named.
     pub public_url: Option<Arc<str>>,
@@ -34,7 +37,17 @@ impl AppState {
     pub fn new(hub: Arc<Hub>, public_url: Option<&str>) -> AppState {
         let public_url = public_url.map(|url| url.trim_end_matches('/').into());
         let (log, news, sign_in_tries) = (Arc::default(), Arc::default(), Arc::default());
-        AppState { hub, federation: None, upstreams: None, public_url, congestion: None, log, news, sign_in_tries }
+        AppState {
+            hub,
+            federation: None,
+            upstreams: None,
+            provider: None,
+            public_url,
+            congestion: None,
+            log,
+            news,
+            sign_in_tries,
+        }
     }
 
     /// Returns the state with the congestion control that the node sends with, for nodes that read from it.
@@ -48,6 +61,12 @@ impl AppState {
     #[must_use]
     pub fn with_federation(self, federation: Arc<Federation>) -> AppState {
         AppState { federation: Some(federation), ..self }
+    }
+
+    /// Returns the state with a provider for signing in.
+    #[must_use]
+    pub fn with_provider(self, provider: Option<Arc<Provider>>) -> AppState {
+        AppState { provider, ..self }
     }
 
     /// Returns the state with somebody who brings what is not here.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use karez_catalog::Catalog;
 use karez_federation::net::{HttpOptions, Reach};
+use karez_federation::provider::{Provider, SignInSettings};
 use karez_federation::upstream::Upstreams;
 use karez_federation::{Federation, FederationParts, FederationSettings, FileWays};
 use karez_hub::{
@@ -69,6 +70,8 @@ pub struct NodeOptions {
     pub high_water: Arc<dyn HighWater>,
     /// How the node deals with others; unset: not at all. Its steps are taken by the test.
     pub federation: Option<FederationSettings>,
+    /// Whom people may sign in through.
+    pub sign_in: SignInSettings,
     /// Whether there is a search index; without one, names alone are searched.
     pub search: NodeSearch,
     /// Whether nothing is asked of remotes, for cases about what the node itself does.
@@ -110,6 +113,7 @@ impl Default for NodeOptions {
             public_url: None,
             high_water: Arc::new(NoHighWater),
             federation: None,
+            sign_in: SignInSettings::default(),
             search: NodeSearch::Memory,
             is_alone: false,
         }
@@ -186,7 +190,9 @@ impl TestNode {
         let tokens = people(&hub).await;
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("some port is free");
         let address = format!("http://{}", listener.local_addr().expect("a listener has an address"));
-        let mut state = AppState::new(Arc::clone(&hub), options.public_url.as_deref());
+        let provider = Provider::of_settings(&options.sign_in, None).expect("the test writes whole settings");
+        let mut state =
+            AppState::new(Arc::clone(&hub), options.public_url.as_deref()).with_provider(provider.map(Arc::new));
         let journals = folder.path().join("transfers");
         std::fs::create_dir_all(&journals).expect("a test may make a folder");
         let entropy: Arc<dyn Entropy> = Arc::new(SeededEntropy::new(options.seed.wrapping_add(1)));

@@ -133,6 +133,13 @@ pub enum User {
         /// Name of the person.
         name: OwnerName,
     },
+    /// Let a person sign in through the provider that the settings name.
+    Identity {
+        /// Name of the person.
+        name: OwnerName,
+        /// What the provider calls the person: the `sub` of its tokens.
+        subject: String,
+    },
     /// Delete a person who owns no repositories, and all tokens of the person.
     #[command(visible_alias = "remove")]
     Delete {

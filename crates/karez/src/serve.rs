@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use karez_federation::provider::Provider;
 use karez_federation::upstream::Upstreams;
 use karez_federation::{Federation, FederationParts, FileWays};
 use karez_hub::Hub;
@@ -50,7 +51,10 @@ pub async fn run(serve: &Serve, settings: &Settings) -> anyhow::Result<()> {
     let ways = FileWays::new(&hub, &parts.entropy, &journals);
     let federation = Arc::new(Federation::new(FederationParts { ways: Some(ways.clone()), ..parts }));
     let upstreams = Upstreams::new(Arc::clone(&hub), &settings.federation, ways.clone());
+    let provider = Provider::of_settings(&settings.sign_in, settings.federation.proxy.as_deref());
+    let provider = provider.map_err(anyhow::Error::msg)?.map(Arc::new);
     let state = AppState::new(Arc::clone(&hub), settings.public_url.as_deref())
+        .with_provider(provider)
         .with_federation(Arc::clone(&federation))
         .with_upstreams(Arc::clone(&upstreams))
         .with_congestion(karez_server::congestion_of(&listener));

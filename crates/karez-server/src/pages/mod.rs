@@ -21,6 +21,7 @@ mod lists;
 mod make;
 mod node;
 mod owner;
+mod provider;
 mod repo;
 mod session;
 mod sign_in;
@@ -35,7 +36,7 @@ pub(crate) use errors::{Told, page_headers, page_of_error};
 pub(crate) use session::{CameFrom, SignInTries, session_secret};
 
 /// Templates of the pages.
-const TEMPLATES: [&str; 30] = [
+const TEMPLATES: [&str; 33] = [
     "/",
     "/{kinds}",
     "/{owner}",
@@ -50,6 +51,9 @@ const TEMPLATES: [&str; 30] = [
     "/-/sign-in",
     "/-/sign-out",
     "/-/invited",
+    "/-/provider",
+    "/-/provider/back",
+    "/-/provider/name",
     "/-/account",
     "/-/account/token",
     "/-/account/revoke",
@@ -92,6 +96,9 @@ pub(crate) fn routes() -> Vec<Route> {
         Route::new(V::Post, "/-/sign-out", G::Anyone, B::Form, sign_in::sign_out),
         Route::new(V::Get, "/-/invited", G::Anyone, B::Empty, sign_in::invited),
         Route::new(V::Post, "/-/invited", G::Anyone, B::Form, sign_in::invitation_use),
+        Route::new(V::Get, "/-/provider", G::Anyone, B::Empty, provider::start),
+        Route::new(V::Get, "/-/provider/back", G::Anyone, B::Empty, provider::come_back),
+        Route::new(V::Post, "/-/provider/name", G::Anyone, B::Form, provider::name_choose),
         Route::new(V::Get, "/-/account", G::SignedIn, B::Empty, account::account),
         // Who sends a form is found out with its proof; without one, nobody gets past.
         Route::new(V::Post, "/-/account/token", G::Anyone, B::Form, account::token_create),

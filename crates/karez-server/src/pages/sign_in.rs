@@ -25,7 +25,7 @@ pub(super) fn safe_next(next: &str) -> &str {
 pub(super) fn shown(state: &AppState, asked: &Asked, notice: Option<Notice>, next: &str, name: &str) -> Response {
     let (proof, cookie) = form_proof(state, &asked.headers, &asked.base);
     let user = asked.caller.user().map(|user| user.account.name.to_string());
-    let provider = None;
+    let provider = state.provider.as_ref().map(|provider| provider.name().to_owned());
     let next = safe_next(next).to_owned();
     let page = SignInPage { notice, user, name: name.to_owned(), provider, proof, next };
     form_page(asked, sign_in_page(&asked.frame, &page), cookie)

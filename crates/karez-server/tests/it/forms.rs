@@ -20,13 +20,13 @@ fn encoded(text: &str) -> String {
 }
 
 /// A browser with its cookies.
-struct Browser {
+pub struct Browser {
     client: TestClient,
-    cookies: BTreeMap<String, String>,
+    pub cookies: BTreeMap<String, String>,
 }
 
 impl Browser {
-    fn of(node: &TestNode) -> Browser {
+    pub fn of(node: &TestNode) -> Browser {
         Browser { client: node.anonymous(), cookies: BTreeMap::new() }
     }
 
@@ -71,26 +71,26 @@ impl Browser {
         answer
     }
 
-    async fn get(&mut self, path: &str) -> Answer {
+    pub async fn get(&mut self, path: &str) -> Answer {
         self.ask(Method::GET, path, None, &[]).await
     }
 
     /// Returns a proof out of a page.
-    async fn proof(&mut self, page: &str) -> String {
+    pub async fn proof(&mut self, page: &str) -> String {
         let text = self.get(page).await.expect(200).text();
         let after =
             text.split("name=\"proof\" value=\"").nth(1).unwrap_or_else(|| panic!("{page} has no form: {text}"));
         after.split('"').next().unwrap().to_owned()
     }
 
-    async fn post(&mut self, action: &str, fields: &[(&str, &str)], more: &[(&str, &str)]) -> Answer {
+    pub async fn post(&mut self, action: &str, fields: &[(&str, &str)], more: &[(&str, &str)]) -> Answer {
         let body =
             fields.iter().map(|(name, value)| format!("{name}={}", encoded(value))).collect::<Vec<_>>().join("&");
         self.ask(Method::POST, action, Some(("application/x-www-form-urlencoded", body.into_bytes())), more).await
     }
 
     /// Sends a form of a page that was looked at.
-    async fn submit(&mut self, page: &str, action: &str, fields: &[(&str, &str)]) -> Answer {
+    pub async fn submit(&mut self, page: &str, action: &str, fields: &[(&str, &str)]) -> Answer {
         let proof = self.proof(page).await;
         let mut all = vec![("proof", proof.as_str())];
         all.extend_from_slice(fields);

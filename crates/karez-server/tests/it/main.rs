@@ -15,6 +15,7 @@ mod log;
 mod ollama;
 mod pages;
 mod people;
+mod provider;
 mod repos;
 mod search;
 mod xet_client;

@@ -52,6 +52,13 @@ pub async fn run(command: User, settings: &Settings, as_json: bool) -> anyhow::R
             );
             print::either(as_json, &json!({ "user": name, "address": address }), &sentence);
         }
+        User::Identity { name, subject } => {
+            let issuer = settings.sign_in.issuer.as_deref();
+            let issuer = issuer.context("the settings name no provider: set sign_in.issuer in karez.toml first")?;
+            hub.identity_add(&actor, name.as_str(), issuer, &subject).await?;
+            let sentence = format!("{name} may sign in through {issuer}, as {subject}.");
+            print::either(as_json, &json!({ "user": name, "issuer": issuer, "subject": subject }), &sentence);
+        }
         User::Delete { name } => {
             hub.account_delete(&actor, name.as_str()).await?;
             print::either(as_json, &json!({ "deleted": name }), &format!("Deleted the user {name}."));

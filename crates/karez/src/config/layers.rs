@@ -159,9 +159,12 @@ impl Layers {
 
     /// Puts a value that came as text: what the default is, it must be too.
     fn put_text(&mut self, key: &str, text: &str, source: Source) -> anyhow::Result<()> {
-        let number = self.values.get(key).is_some_and(|(value, _)| value.is_number());
-        let value = match text.replace('_', "").parse::<u64>() {
-            Ok(parsed) if number => Value::from(parsed),
+        let old = self.values.get(key).map(|(value, _)| value);
+        let value = match old {
+            Some(Value::Number(_)) => {
+                text.replace('_', "").parse::<u64>().map_or_else(|_| Value::from(text), Value::from)
+            }
+            Some(Value::Bool(_)) => text.parse::<bool>().map_or_else(|_| Value::from(text), Value::from),
             _ => Value::from(text),
         };
         self.put(key, value, source)
@@ -172,12 +175,12 @@ impl Layers {
             let near = nearest(key, self.values.keys().map(String::as_str));
             bail!("{source}: there is no setting {key}{near}");
         };
-        let fits = match old {
-            Value::Number(_) => value.is_u64(),
-            _ => value.is_string(),
+        let (fits, kind) = match old {
+            Value::Number(_) => (value.is_u64(), "a whole number, without a unit"),
+            Value::Bool(_) => (value.is_boolean(), "true or false"),
+            _ => (value.is_string(), "a text in quotes"),
         };
         if !fits {
-            let kind = if old.is_number() { "a whole number, without a unit" } else { "a text in quotes" };
             bail!("{source}: the setting {key} must be {kind}, not {value}");
         }
         self.values.insert(key.to_owned(), (value, source));
@@ -303,11 +306,27 @@ mod tests {
             ("store = 's3://'", "the store setting is wrong"),
             ("[network]\ncongestion = 'fast'", "the setting network.congestion"),
             ("[network]\npace_bytes_per_sec = '1 MB'", "must be a whole number, without a unit"),
+            ("[sign_in]\nnew_people = 'yes'", "must be true or false"),
+            ("[sign_in]\nclient_id = 'karez'", "needs an issuer"),
+            ("[sign_in]\nissuer = 'http://id.example.org'\nclient_id = 'karez'", "must begin with https://"),
         ];
         for (text, expected) in cases {
             let (surroundings, _folder) = surroundings(&[], Some(text));
             let said = failure(&Overrides::default(), &surroundings);
             assert!(said.contains(expected), "{text}: {said}");
+        }
+    }
+
+    #[test]
+    fn yes_and_no_come_from_variables_too_and_secrets_are_hidden() {
+        let variables = [("KAREZ_SIGN_IN_NEW_PEOPLE", "true"), ("KAREZ_SIGN_IN_CLIENT_SECRET", "not to be shown")];
+        let file = "[sign_in]\nissuer = 'https://id.example.org'\nclient_id = 'karez'\nallow_private = true";
+        let (surroundings, _folder) = surroundings(&variables, Some(file));
+        let loaded = load(&Overrides::default(), &surroundings).unwrap();
+        assert!(loaded.settings.sign_in.new_people && loaded.settings.sign_in.allow_private);
+        assert_eq!(loaded.settings.sign_in.client_secret.as_deref(), Some("not to be shown"));
+        for as_json in [false, true] {
+            assert!(!loaded.show(as_json).unwrap().contains("not to be shown"));
         }
     }
 

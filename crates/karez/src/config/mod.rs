@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use anyhow::bail;
 use karez_federation::FederationSettings;
+use karez_federation::provider::SignInSettings;
 use karez_server::NetworkSettings;
 use karez_store::StoreLocation;
 use karez_types::Limits;
@@ -39,6 +40,8 @@ pub struct Settings {
     pub limits: Limits,
     /// How this node deals with others.
     pub federation: FederationSettings,
+    /// How people sign in besides passwords and tokens.
+    pub sign_in: SignInSettings,
     /// How the node sends.
     pub network: NetworkSettings,
 }
@@ -56,6 +59,7 @@ impl Default for Settings {
             index_cache_bytes: 32 << 20,
             limits: Limits::default(),
             federation: FederationSettings::default(),
+            sign_in: SignInSettings::default(),
             network: NetworkSettings::default(),
         }
     }
@@ -105,6 +109,7 @@ impl Settings {
         }
         self.store_location()?;
         self.federation.check().map_err(anyhow::Error::msg)?;
+        self.sign_in.check().map_err(anyhow::Error::msg)?;
         self.network.check().map_err(anyhow::Error::msg)
     }
 }

@@ -37,11 +37,12 @@ impl Loaded {
     }
 }
 
-/// Hides the password of a database address and the secret of a store address.
+/// Hides the secret for a provider, the password of a database address and the secret of a store address.
 fn hidden(key: &str, value: &Value) -> Value {
     const HIDDEN: &str = "***";
     let Some(text) = value.as_str() else { return value.clone() };
     match key {
+        "sign_in.client_secret" => Value::from(HIDDEN),
         "database" => {
             let Some((scheme, rest)) = text.split_once("://") else { return value.clone() };
             let Some((user, host)) = rest.rsplit_once('@') else { return value.clone() };
