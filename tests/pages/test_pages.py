@@ -11,7 +11,7 @@ from content import PAYLOADS
 LIGHT_BYTES_MAX = 14 << 10
 REPO_BYTES_MAX = 25 << 10
 
-LIGHT = ["/", "/models", "/models?search=m", "/datasets", "/spaces", "/alice", "/acme", "/-/node", "/-/sign-in", "/nothing/here/at/all"]
+LIGHT = ["/", "/models", "/models?search=m", "/models?search=m&language=swa", "/-/search?search=swahili", "/datasets", "/spaces", "/alice", "/acme", "/-/node", "/-/sign-in", "/nothing/here/at/all"]
 REPO = [
     "/alice/m", "/datasets/alice/data", "/alice/base", "/alice/m/tree/main", "/alice/m/tree/main/src", "/alice/m/blob/main/README.md",
     "/alice/m/blob/main/src/a%20b%23.py", "/alice/m/blob/main/model.safetensors", "/alice/m/blob/main/img/chart.png",

@@ -94,6 +94,9 @@ pub use karez_catalog::{
 /// For the advice on cards.
 pub use karez_formats::card::{Finding, YamlError};
 pub use karez_search::{Facet, FacetCounts, IndexPlace, OrderBy, SearchError, SearchOrder, SearchQuery, Way};
+pub use karez_search::{
+    Facet, FacetCounts, IndexPlace, OrderBy, SearchError, SearchOrder, SearchQuery, Way, label_name, language_code,
+};
 /// For sending stored bytes without copying them.
 pub use karez_store::{FileBehind, file_behind};
 pub use last_commit::LastCommit;

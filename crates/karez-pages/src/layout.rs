@@ -64,6 +64,28 @@ impl Frame {
         url
     }
 
+    /// Returns the address of this page, from its beginning, with one more pair in its query.
+    pub fn here_adding(&self, name: &str, value: &str) -> String {
+        self.url(self.pairs().chain([(name, value)]))
+    }
+
+    /// Returns the address of this page, from its beginning, without this pair.
+    pub fn here_removing(&self, name: &str, value: &str) -> String {
+        self.url(self.pairs().filter(|pair| *pair != (name, value)))
+    }
+
+    /// The query, but for the place in a list.
+    pub(crate) fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
+        let pairs = self.query.iter().map(|(key, value)| (key.as_str(), value.as_str()));
+        pairs.filter(|(key, _)| *key != "cursor")
+    }
+
+    fn url<'a>(&self, pairs: impl Iterator<Item = (&'a str, &'a str)>) -> String {
+        let pairs: Vec<String> =
+            pairs.map(|(key, value)| format!("{}={}", encode_part(key), encode_part(value))).collect();
+        if pairs.is_empty() { self.path.clone() } else { format!("{}?{}", self.path, pairs.join("&")) }
+    }
+
     /// Puts a page together. The title is plain text.
     pub fn page(&self, title: &str, body: &Markup) -> String {
         self.whole(title, body, None)

@@ -35,14 +35,15 @@ pub use view::commits::{
     diff_lines,
 };
 pub use view::error::{ErrorPage, error as error_page};
+pub use view::facets::{FacetValue, FacetView, Narrowing};
 pub use view::file::{FileContent, FilePage, file as file_page};
 pub use view::form::{Doors, Notice, stale as stale_page};
 pub use view::home::{HomePage, home as home_page};
-pub use view::list::{ListPage, RepoRow, list as list_page};
 pub use view::make::{
     LICENSES, NewRepoPage, PublishLookPage, PublishPage, new_repo as new_repo_page, publish as publish_page,
     publish_look as publish_look_page,
 };
+pub use view::list::{ListPage, Looser, RepoRow, SEARCH_PATH, list as list_page};
 pub use view::node::{NodePage, PeerRow, node as node_page};
 pub use view::owner::{OwnerPage, owner as owner_page};
 pub use view::repo::{
@@ -70,6 +71,13 @@ pub const ROOT_ITEMS: u64 = 25;
 pub const PAGE_ITEMS: u64 = 100;
 /// Changed files that the page of a commit lists.
 pub const CHANGES_MAX: usize = 200;
+/// Values of one facet that a list shows; of the development goals all.
+pub const FACET_VALUES_SHOWN: usize = 8;
+/// Bytes of all values of facets on one page, as they stand in addresses and as they are read: authors may
+/// write long ones, and they compress badly.
+pub const FACETS_BYTES_MAX: usize = 5 << 10;
+/// Bytes of a query that is repeated in the links of a page's facets; a longer one has none.
+pub const NARROWED_QUERY_BYTES_MAX: usize = 1 << 10;
 /// Repositories on one page of a list.
 pub const LIST_ITEMS: u64 = 20;
 

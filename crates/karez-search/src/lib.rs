@@ -28,6 +28,7 @@ mod text;
 pub use doc::{Eyes, FACET_VALUES_MAX, NAMES_MAX, Reader, SearchDoc, TEXT_BYTES_MAX};
 pub use error::SearchError;
 pub use index::{Batch, IndexPlace, SearchIndex};
+pub use labels::label_name;
 pub use language::language_code;
 pub use query::{
     CursorError, Facet, FacetCounts, OrderBy, PAGE_HITS_MAX, QUERY_BYTES_MAX, QUERY_WORDS_MAX, SearchCursor, SearchHit,

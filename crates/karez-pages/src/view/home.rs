@@ -27,7 +27,7 @@ pub fn home(frame: &Frame, page: &HomePage) -> String {
     let body = html! {
         h1 { bdi { (frame.node) } }
         p { (l.t(key::HOME_WHAT)) }
-        (search_form(l, RepoKind::Model, "", None))
+        (search_form(l, None, "", None, &[]))
         @if is_empty {
             p { (l.t(key::NOTHING_YET)) }
         }

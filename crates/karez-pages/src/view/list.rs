@@ -3,6 +3,7 @@
 use karez_types::{RepoAddress, RepoKind, Timestamp};
 use maud::{Markup, html};
 
+use super::facets::{FacetView, Narrowing, facets, narrowings};
 use crate::address::repo_url;
 use crate::layout::Frame;
 use crate::locale::{Key, Locale, key};
@@ -28,17 +29,34 @@ pub struct RepoRow {
     pub remote: Option<String>,
 }
 
+/// How the words of a search were taken, when not as they were typed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Looser {
+    /// Most of them occur.
+    MostWords,
+    /// The name contains them.
+    PartOfName,
+    /// They occur with another letter.
+    Typos,
+}
+
 /// One page of a list.
 #[derive(Debug, Clone)]
 pub struct ListPage {
-    /// What is listed.
-    pub kind: RepoKind,
+    /// What is listed; every kind when unset.
+    pub kind: Option<RepoKind>,
     /// The words that were looked for.
     pub search: String,
-    /// A tag that all have.
-    pub tag: String,
-    /// `modified`, `created`, `downloads` or `likes`.
+    /// `modified`, `created`, `downloads` or `likes`; what fits best when empty.
     pub sort: String,
+    /// What the list is narrowed to.
+    pub chosen: Vec<Narrowing>,
+    /// What it can be narrowed by.
+    pub facets: Vec<FacetView>,
+    /// How many there are on all pages, where that is known.
+    pub total: Option<u64>,
+    /// How the words were taken, when not as they were typed.
+    pub looser: Option<Looser>,
     /// The repositories.
     pub rows: Vec<RepoRow>,
     /// Where the next page begins.
@@ -60,14 +78,19 @@ pub(crate) fn id(text: &str) -> Markup {
     html! { bdi dir="ltr" { (crate::shown(text)) } }
 }
 
-/// Returns the rows of a list.
+/// Returns the rows of a list of one kind.
 pub(crate) fn rows(l: &Locale, rows: &[RepoRow]) -> Markup {
+    rows_of(l, rows, false)
+}
+
+fn rows_of(l: &Locale, rows: &[RepoRow], is_mixed: bool) -> Markup {
     html! {
         ul.plain {
             @for row in rows {
                 li {
                     a href=(repo_url(&row.address)) { (id(&row.address.id())) }
                     div.soft {
+                        @if is_mixed { (l.t(kind_key(row.address.kind))) " · " }
                         @if row.is_private { span.tag { (l.t(key::PRIVATE)) } " " }
                         @if row.is_gated { span.tag { (l.t(key::GATED)) } " " }
                         @if let Some(task) = &row.task { (id(task)) " · " }
@@ -82,16 +105,34 @@ pub(crate) fn rows(l: &Locale, rows: &[RepoRow]) -> Markup {
     }
 }
 
-/// Returns the form that looks for words.
-pub(crate) fn search_form(l: &Locale, kind: RepoKind, words: &str, sort: Option<&str>) -> Markup {
-    const SORTS: [(&str, Key); 3] =
-        [("modified", key::SORT_MODIFIED), ("created", key::SORT_CREATED), ("downloads", key::SORT_DOWNLOADS)];
+/// Address of the search over all kinds.
+pub const SEARCH_PATH: &str = "/-/search";
+
+fn list_path(kind: Option<RepoKind>) -> String {
+    kind.map_or(SEARCH_PATH.to_owned(), |kind| format!("/{}", kind.plural()))
+}
+
+/// Returns the form that looks for words. What the list is narrowed to stays.
+pub(crate) fn search_form(
+    l: &Locale,
+    kind: Option<RepoKind>,
+    words: &str,
+    sort: Option<&str>,
+    chosen: &[Narrowing],
+) -> Markup {
+    const SORTS: [(&str, Key); 4] = [
+        ("", key::SORT_BEST),
+        ("modified", key::SORT_MODIFIED),
+        ("created", key::SORT_CREATED),
+        ("downloads", key::SORT_DOWNLOADS),
+    ];
     html! {
-        form role="search" action=(format!("/{}", kind.plural())) method="get" {
+        form role="search" action=(list_path(kind)) method="get" {
             div {
                 label for="q" { (l.t(key::SEARCH_LABEL)) }
                 input #q type="search" name="search" value=(words) maxlength="200" dir="auto";
             }
+            @for one in chosen { input type="hidden" name=(one.word) value=(one.value); }
             @if let Some(sort) = sort {
                 div {
                     label for="sort" { (l.t(key::SORT)) }
@@ -108,15 +149,24 @@ pub(crate) fn search_form(l: &Locale, kind: RepoKind, words: &str, sort: Option<
 /// Renders a list.
 pub fn list(frame: &Frame, page: &ListPage) -> String {
     let l = frame.locale;
-    let name = kind_key(page.kind);
+    let name = page.kind.map_or(key::SEARCH, kind_key);
+    let is_narrowed = !page.search.is_empty() || !page.chosen.is_empty();
+    let looser = page.looser.map(|looser| match looser {
+        Looser::MostWords => key::FOUND_MOST_WORDS,
+        Looser::PartOfName => key::FOUND_PART_OF_NAME,
+        Looser::Typos => key::FOUND_TYPOS,
+    });
     let body = html! {
         h1 { (l.t(name)) }
-        (search_form(l, page.kind, &page.search, Some(&page.sort)))
-        @if !page.tag.is_empty() { p { (l.fill(key::WITH_TAG, &[("tag", id(&page.tag))])) } }
+        (search_form(l, page.kind, &page.search, Some(&page.sort), &page.chosen))
+        (narrowings(frame, &page.chosen))
+        (facets(frame, &page.facets, &page.chosen))
         @if page.rows.is_empty() {
-            p { (l.t(if page.search.is_empty() && page.tag.is_empty() { key::NOTHING_YET } else { key::NOTHING_FOUND })) }
+            p { (l.t(if is_narrowed { key::NOTHING_FOUND } else { key::NOTHING_YET })) }
+        } @else if let Some(total) = page.total {
+            p.soft role="status" { (l.count(key::FOUND, total)) @if let Some(looser) = looser { " " (l.t(looser)) } }
         }
-        (rows(l, &page.rows))
+        (rows_of(l, &page.rows, page.kind.is_none()))
         @if let Some(next) = &page.next {
             p { a rel="next" href=(frame.here_with("cursor", next)) { (l.t(key::NEXT_PAGE)) } }
         }

@@ -36,6 +36,32 @@ pub(crate) fn labels_of(words: &[Part]) -> Vec<&'static Label> {
     found.map(|&position| &labels.list[position]).collect()
 }
 
+/// Returns what a code is called in a language: the first of its names there. `property` is that of the exact
+/// field, `language` a column of the table, such as `sw`.
+pub fn label_name(property: &str, value: &str, language: &str) -> Option<&'static str> {
+    let (columns, rows) = names();
+    let column = *columns.get(language)?;
+    rows.get(&(property, value))?.get(column)?.split('|').next()
+}
+
+type Columns = HashMap<&'static str, usize>;
+type Rows = HashMap<(&'static str, &'static str), Vec<&'static str>>;
+
+/// The table by code: which column a language has, and the cells of a row.
+fn names() -> &'static (Columns, Rows) {
+    static NAMES: OnceLock<(Columns, Rows)> = OnceLock::new();
+    NAMES.get_or_init(|| {
+        let mut lines = TABLE.lines();
+        let head = lines.next().unwrap_or_default();
+        let columns = head.split('\t').skip(1).enumerate().map(|(at, language)| (language, at)).collect();
+        let row = |line: &'static str| {
+            let mut cells = line.split('\t');
+            Some((cells.next()?.split_once(':')?, cells.collect()))
+        };
+        (columns, lines.filter_map(row).collect())
+    })
+}
+
 /// Returns the same text for names that differ in case, accents and endings only.
 fn key(words: &[Part]) -> String {
     let keys: Vec<String> = words.iter().map(Part::key).collect();
@@ -76,6 +102,14 @@ mod tests {
             let longest = line.split('\t').skip(1).flat_map(|cell| cell.split('|')).map(|name| parts(name).len()).max();
             assert!(longest.unwrap() <= LABEL_WORDS_MAX, "{line}");
         }
+    }
+
+    #[test]
+    fn a_code_has_a_name_in_each_language() {
+        assert_eq!(label_name("code", "malaria", "fr"), Some("paludisme"));
+        assert_eq!(label_name("task", "translation", "zh"), Some("翻译"));
+        assert_eq!(label_name("language", "swa", "xx"), None);
+        assert_eq!(label_name("code", "not in the table", "en"), None);
     }
 
     #[test]

@@ -2,8 +2,11 @@
 
 use axum::extract::{Extension, State};
 use axum::response::Response;
-use karez_hub::{Actor, Direction, RepoInfo, RepoPage, RepoSearch, RepoSort};
-use karez_pages::{LIST_ITEMS, ListPage, RepoRow, list_page};
+use karez_hub::{
+    Actor, Direction, Facet, FacetCounts, OrderBy, RepoInfo, RepoPage, RepoSearch, RepoSort, SearchOrder, SearchQuery,
+    SearchResults, Way, label_name, language_code,
+};
+use karez_pages::{FacetValue, FacetView, LIST_ITEMS, ListPage, Locale, Looser, Narrowing, RepoRow, list_page};
 use karez_types::{RepoKind, Visibility};
 
 use super::answer::page;
@@ -14,38 +17,29 @@ use crate::error::ApiResult;
 /// What somebody looks for.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Looking {
-    /// Words.
-    pub words: String,
     /// A tag that all must have.
     pub tag: String,
     /// The owner of all.
     pub author: String,
-    /// `modified`, `created` or `downloads`; otherwise what fits best, or is newest.
+    /// `created` or `downloads`; otherwise the last changed come first.
     pub sort: String,
-    /// Where the page begins.
-    pub cursor: String,
     /// How many on a page.
     pub items: u64,
 }
 
-/// Finds repositories: the one place that a better search is put into.
+/// Finds repositories of one kind for a page that shows a few of them.
 pub(super) async fn find(state: &AppState, caller: &Actor, kind: RepoKind, looking: &Looking) -> ApiResult<RepoPage> {
     let given = |text: &str| (!text.trim().is_empty()).then(|| text.trim().to_owned());
     let search = RepoSearch {
-        search: given(&looking.words),
         author: given(&looking.author),
         tags: given(&looking.tag).into_iter().collect(),
         sort: match looking.sort.as_str() {
             "created" => Some(RepoSort::Created),
             "downloads" => Some(RepoSort::Downloads),
-            // What fits the words best comes first, unless somebody asks for another order.
-            "modified" => Some(RepoSort::Modified),
-            _ if looking.words.trim().is_empty() => Some(RepoSort::Modified),
-            _ => None,
+            _ => Some(RepoSort::Modified),
         },
         direction: Direction::Descending,
         page_items: Some(looking.items),
-        cursor: given(&looking.cursor),
         ..RepoSearch::all(kind)
     };
     Ok(state.hub.repo_list(caller, search).await?)
@@ -74,24 +68,122 @@ pub(super) fn clip(text: &str) -> String {
     text.chars().take(WORD_CHARS_MAX).collect()
 }
 
+/// Tells a facet, or the tag and owner that lists always knew, from what else an address says.
+fn is_narrowing(word: &str) -> bool {
+    matches!(word, "filter" | "author") || Facet::from_word(word).is_some()
+}
+
+/// Returns what the address narrows a list to. Where the kind stands in the address, `type` says nothing.
+fn narrowings(asked: &Asked, kind: Option<RepoKind>) -> Vec<Narrowing> {
+    let given = asked.frame.query.iter().filter(|(word, value)| is_narrowing(word) && !value.trim().is_empty());
+    given
+        .filter(|(word, _)| kind.is_none() || word != Facet::Kind.as_str())
+        .map(|(word, value)| Narrowing {
+            word: word.clone(),
+            value: value.clone(),
+            name: value_name(word, value, asked.frame.locale),
+        })
+        .collect()
+}
+
+/// Returns what a value is called in the reader's language.
+fn value_name(word: &str, value: &str, locale: &Locale) -> Option<String> {
+    // Tags are looked up as search does, without regard to case.
+    let (property, value) =
+        if word == Facet::Tag.as_str() { ("code", value.to_lowercase()) } else { (word, value.to_owned()) };
+    label_name(property, &value, locale.code).map(str::to_owned)
+}
+
+/// Returns facets as pages show them. With one kind in the address, `type` has one value; what everything
+/// that was found has in common narrows nothing.
+fn facet_views(found: &SearchResults, kind: Option<RepoKind>, locale: &Locale) -> Vec<FacetView> {
+    let view = |counts: &FacetCounts| {
+        let word = counts.facet.as_str();
+        let narrows = |count: u64| found.total != Some(count);
+        let values = counts
+            .values
+            .iter()
+            .filter(|(value, count)| narrows(*count) && value.chars().count() <= WORD_CHARS_MAX)
+            .map(|(value, count)| FacetValue {
+                value: value.clone(),
+                name: value_name(word, value, locale),
+                count: *count,
+            })
+            .collect();
+        FacetView { word, values }
+    };
+    let counts = found.facets.iter().filter(|counts| kind.is_none() || counts.facet != Facet::Kind);
+    counts.map(view).collect()
+}
+
+/// Values of each facet that are counted: there are seventeen development goals.
+const FACET_VALUES: usize = 17;
+
+/// Reads the address of a list as a search.
+fn query_of(words: &str, sort: &str, kind: Option<RepoKind>, chosen: &[Narrowing]) -> SearchQuery {
+    let facet = |one: &Narrowing| {
+        let facet = Facet::from_word(&one.word)?;
+        let code = language_code(&one.value).filter(|_| facet == Facet::Language);
+        Some((facet, code.unwrap_or_else(|| one.value.trim().to_owned())))
+    };
+    let of = |word: &str| chosen.iter().filter(|one| one.word == word).map(|one| one.value.trim().to_owned()).collect();
+    let mut owners: Vec<String> = of("author");
+    SearchQuery {
+        kinds: kind.into_iter().collect(),
+        owner: owners.pop(),
+        tags: of("filter"),
+        facets: chosen.iter().filter_map(facet).collect(),
+        order: match sort {
+            "created" => SearchOrder::Descending(OrderBy::Created),
+            "downloads" => SearchOrder::Descending(OrderBy::Downloads),
+            // What fits the words best comes first, unless somebody asks for another order.
+            "" if !words.is_empty() => SearchOrder::Relevance,
+            _ => SearchOrder::Descending(OrderBy::Modified),
+        },
+        page_hits: usize::try_from(LIST_ITEMS).unwrap_or(usize::MAX),
+        facet_values: FACET_VALUES,
+        ..SearchQuery::of(words)
+    }
+}
+
 pub(super) async fn list(
     State(state): State<AppState>,
     Extension(kind): Extension<RepoKind>,
     asked: Asked,
 ) -> ApiResult<Response> {
-    let text = |name: &str| asked.value(name).to_owned();
-    let has_words = !asked.value("search").trim().is_empty();
-    let sort = if asked.value("sort").is_empty() && !has_words { "modified".to_owned() } else { text("sort") };
-    let looking = Looking {
-        words: text("search"),
-        tag: text("filter"),
-        author: text("author"),
-        sort,
-        cursor: text("cursor"),
-        items: LIST_ITEMS,
+    found(&state, &asked, Some(kind)).await
+}
+
+/// Repositories of all kinds.
+pub(super) async fn everything(State(state): State<AppState>, asked: Asked) -> ApiResult<Response> {
+    found(&state, &asked, None).await
+}
+
+async fn found(state: &AppState, asked: &Asked, kind: Option<RepoKind>) -> ApiResult<Response> {
+    let words = asked.value("search").trim();
+    let sort = match asked.value("sort") {
+        "" if words.is_empty() => "modified",
+        sort => sort,
     };
-    let found = find(&state, &asked.caller, kind, &looking).await?;
-    let rows = found.items.iter().map(row).collect();
-    let Looking { words, tag, sort, .. } = looking;
-    Ok(page(&asked, list_page(&asked.frame, &ListPage { kind, search: words, tag, sort, rows, next: found.next })))
+    let chosen = narrowings(asked, kind);
+    let query = query_of(words, sort, kind, &chosen);
+    let cursor = Some(asked.value("cursor")).filter(|cursor| !cursor.is_empty());
+    let found = state.hub.search(&asked.caller, &query, cursor).await?;
+    let made = ListPage {
+        kind,
+        search: words.to_owned(),
+        sort: sort.to_owned(),
+        facets: facet_views(&found, kind, asked.frame.locale),
+        chosen,
+        total: found.total,
+        looser: match found.way {
+            Way::Words => None,
+            Way::MostWords => Some(Looser::MostWords),
+            Way::PartOfName => Some(Looser::PartOfName),
+            Way::Typos => Some(Looser::Typos),
+        },
+        rows: found.items.iter().map(row).collect(),
+        next: found.next,
+    };
+    Ok(page(asked, list_page(&asked.frame, &made)))
 }

@@ -36,7 +36,7 @@ pub(crate) use errors::{Told, page_headers, page_of_error};
 pub(crate) use session::{CameFrom, SignInTries, session_secret};
 
 /// Templates of the pages.
-const TEMPLATES: [&str; 33] = [
+const TEMPLATES: &[&str] = &[
     "/",
     "/{kinds}",
     "/{owner}",
@@ -48,6 +48,7 @@ const TEMPLATES: [&str; 33] = [
     "/{repo}/commit/{rev}",
     "/{repo}/refs",
     "/-/node",
+    "/-/search",
     "/-/sign-in",
     "/-/sign-out",
     "/-/invited",
@@ -91,6 +92,7 @@ pub(crate) fn routes() -> Vec<Route> {
         Route::new(V::Get, "/{repo}/commit/{rev}", G::RepoRead, B::Empty, commits::commit),
         Route::new(V::Get, "/{repo}/refs", G::RepoRead, B::Empty, commits::refs),
         Route::new(V::Get, "/-/node", G::Anyone, B::Empty, node::node),
+        Route::new(V::Get, "/-/search", G::Anyone, B::Empty, lists::everything),
         Route::new(V::Get, "/-/sign-in", G::Anyone, B::Empty, sign_in::form),
         Route::new(V::Post, "/-/sign-in", G::Anyone, B::Form, sign_in::sign_in),
         Route::new(V::Post, "/-/sign-out", G::Anyone, B::Form, sign_in::sign_out),
@@ -136,7 +138,7 @@ mod tests {
             assert!(is_page(route.template), "{}", route.template);
         }
         for template in TEMPLATES {
-            assert!(routes().iter().any(|route| route.template == template), "{template}");
+            assert!(routes().iter().any(|route| route.template == *template), "{template}");
         }
     }
 }

@@ -5,6 +5,7 @@ mod cas_hostile;
 mod coverage;
 mod discussions;
 mod disk_full;
+mod facets;
 mod federation;
 mod forms;
 mod git;

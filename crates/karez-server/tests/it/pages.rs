@@ -60,6 +60,8 @@ fn addresses() -> Vec<(&'static str, usize)> {
         "/",
         "/models",
         "/models?search=m&sort=downloads",
+        "/models?search=clinics&task=text-generation&language=sw&filter=license:apache-2.0",
+        "/-/search?search=swahili",
         "/datasets",
         "/spaces",
         "/alice",
@@ -161,8 +163,12 @@ async fn the_heaviest_pages_stay_light() {
     for n in 0..25 {
         let name = format!("{}{n}", random(&latin, 90).replace('\n', "x"));
         alice.repo_create("model", &format!("alice/{name}"), "public").await;
+        // And with tags that hardly compress, which the facets show.
+        let mut tag = || random(&chinese, 60).replace('\n', "x");
+        let card = format!("---\ntags: [{}, {}, {}]\nlicense: {}\n---\n", tag(), tag(), tag(), tag());
+        alice.commit(&format!("models/alice/{name}"), "main", &[("README.md", card.as_bytes())]).await.expect(200);
     }
-    for path in ["/", "/models"] {
+    for path in ["/", "/models", "/-/search"] {
         let weight =
             browse(&node.anonymous(), path, &[("accept-encoding", "gzip")]).await.expect(200).body.len() + style;
         assert!(weight <= LIGHT_BYTES_MAX, "{path} weighs {weight} bytes");
