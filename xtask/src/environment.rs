@@ -30,6 +30,8 @@ pub enum Venv {
     Hub2,
     /// The 1.x line of the Python clients, which is still in the field.
     Hub1,
+    /// What catalogues elsewhere read a node with: Croissant, OAI-PMH, Atom, RDF.
+    Catalogue,
     /// The S3 server that stands in for a real one.
     S3,
     /// The Go toolchain, whose own code checks the log.
@@ -41,6 +43,7 @@ impl Venv {
         match self {
             Venv::Hub2 => "hub2",
             Venv::Hub1 => "hub1",
+            Venv::Catalogue => "catalogue",
             Venv::S3 => "s3",
             Venv::Go => "go",
         }

@@ -50,6 +50,7 @@ mod mirror;
 mod mirror_write;
 mod model;
 mod owner_origin;
+mod publication;
 mod quick;
 mod readers;
 mod remote;

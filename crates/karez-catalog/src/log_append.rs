@@ -7,7 +7,7 @@
 //! In the log is what this node is the origin of and everyone may read: public, not gated, no mirror.
 
 use karez_formats::log_entry::{LogAct, LogEntry, LogFacts, address_text};
-use karez_types::{GitOid, RefName, RepoId, Timestamp, Visibility, fold_name};
+use karez_types::{GitOid, RefName, RepoAddress, RepoId, Timestamp, Visibility, fold_name};
 
 use crate::CatalogError;
 use crate::engine::{Tx, args};
@@ -95,6 +95,11 @@ async fn append(tx: &mut Tx, repo: &Repo, act: LogAct, now: Timestamp) -> Result
         LogAct::Ref { target, .. } => Some(*target),
         LogAct::Unref { .. } | LogAct::Withdraw | LogAct::Move { .. } | LogAct::Delete => None,
     };
+    let (gone, held) = match &act {
+        LogAct::Publish { .. } | LogAct::Ref { .. } | LogAct::Unref { .. } => (None, Some(repo.address())),
+        LogAct::Withdraw | LogAct::Delete => (Some(repo.address()), None),
+        LogAct::Move { to } => (Some(repo.address()), Some(to.clone())),
+    };
     let entry = LogEntry { repo: repo.address(), at_secs: now.unix_secs(), act };
     let folded = fold_name(&address_text(&entry.repo));
     let row = tx.row("UPDATE log_head SET next = next + 1 WHERE one = 1 RETURNING next - 1", args![]).await?;
@@ -102,6 +107,31 @@ async fn append(tx: &mut Tx, repo: &Repo, act: LogAct, now: Timestamp) -> Result
     tx.execute(
         "INSERT INTO log_entry (idx, at, repo, oid, content) VALUES ($1, $2, $3, $4, $5)",
         args![index, now, &folded, oid.as_ref().map(|oid| oid.as_bytes().as_slice()), &entry.encode()],
+    )
+    .await?;
+    if let Some(address) = gone {
+        publication_note(tx, &address, index, None, now).await?;
+    }
+    if let Some(address) = held {
+        publication_note(tx, &address, index, Some(repo.id), now).await?;
+    }
+    Ok(())
+}
+
+/// Notes the latest entry about an address: what is published there, or that nothing is any more.
+async fn publication_note(
+    tx: &mut Tx,
+    address: &RepoAddress,
+    index: u64,
+    repo: Option<RepoId>,
+    now: Timestamp,
+) -> Result<(), CatalogError> {
+    let folded = fold_name(&address_text(address));
+    tx.execute(
+        "INSERT INTO publication (address, idx, changed, repo_id, is_gone) VALUES ($1, $2, $3, $4, $5)
+         ON CONFLICT (address) DO UPDATE SET idx = excluded.idx, changed = excluded.changed,
+             repo_id = excluded.repo_id, is_gone = excluded.is_gone",
+        args![&folded, index, now, repo.map(|repo| repo.0), repo.is_none()],
     )
     .await?;
     Ok(())

@@ -23,6 +23,7 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
     Migration { name: "changes, for search", sql: include_str!("migrations/0003_search.sql") },
     Migration { name: "discussions", sql: include_str!("migrations/0004_discussions.sql") },
     Migration { name: "passwords and sessions", sql: include_str!("migrations/0005_sign_in.sql") },
+    Migration { name: "publications, likes, collections", sql: include_str!("migrations/0006_commons.sql") },
 ];
 
 /// Key of PostgreSQL's advisory lock: "karez" and a number, as ASCII.

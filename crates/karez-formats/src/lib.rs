@@ -20,4 +20,5 @@ pub mod lfs;
 pub mod log_entry;
 pub mod log_news;
 pub mod safetensors;
+pub mod table_head;
 pub mod xet;

@@ -25,6 +25,7 @@ mod commit;
 mod commit_changes;
 mod commit_tree;
 mod commits;
+mod dataset_files;
 mod dedup;
 mod discussions;
 mod downloads;
@@ -49,6 +50,7 @@ mod ollama;
 mod owned_repos;
 mod passwords;
 mod preupload;
+mod publication;
 mod push_access;
 mod ready;
 mod reconstruction;
@@ -79,6 +81,7 @@ pub use actor::{Actor, Guest, Right, SignedIn};
 pub use commit::{CommitDraft, CommitMade};
 pub use commit_changes::{ChangeSide, ChangesWanted, CommitChanges, FileChange};
 pub use commits::{CommitInfo, HistoryPage};
+pub use dataset_files::{DatasetFiles, HashedFile, Table, TableFormat};
 pub use discussions::{DiscussionDetails, DiscussionPage, DiscussionWish, ProposalInfo};
 pub use error::{HubError, HubResult};
 pub use far::{FarFile, FarFiles, FileStream};
@@ -88,12 +91,11 @@ pub use git_fetch::{GitFetch, GitRefs, PackPlan};
 pub use ingest::Expected;
 pub use karez_catalog::{
     Account, AccountKind, Direction, Discussion, DiscussionEvent, DiscussionFilter, DiscussionStatus, EventKind,
-    FileBrief, Keep, Mirror, MirrorPatch, NewAccount, NewMirror, NewRemote, OwnerOrigin, RemoteKind, Repo, RepoSort,
-    SignInWay, TokenBrief,
+    FileBrief, Keep, Mirror, MirrorPatch, NewAccount, NewMirror, NewRemote, OwnerOrigin, Publication, PublicationQuery,
+    RemoteKind, Repo, RepoSort, SignInWay, TokenBrief,
 };
 /// For the advice on cards.
 pub use karez_formats::card::{Finding, YamlError};
-pub use karez_search::{Facet, FacetCounts, IndexPlace, OrderBy, SearchError, SearchOrder, SearchQuery, Way};
 pub use karez_search::{
     Facet, FacetCounts, IndexPlace, OrderBy, SearchError, SearchOrder, SearchQuery, Way, label_name, language_code,
 };
@@ -111,6 +113,7 @@ pub use ollama::{OllamaBlob, OllamaImage, OllamaLayer};
 pub use owned_repos::{OwnedPage, OwnedRepo};
 pub use passwords::{PASSWORD_BYTES_MAX, PASSWORD_CHARS_MIN};
 pub use preupload::{UploadAdvice, UploadMode, UploadPlan};
+pub use publication::{Described, Published};
 pub use push_access::PushPlace;
 pub use reconstruction::{ChunkPlace, RECONSTRUCTION_FILES_MAX, Reconstruction, XorbFetch};
 pub use refs::{BranchStart, NewTag, RefInfo, RefLists};
@@ -172,6 +175,7 @@ pub struct Hub {
     pub(crate) log: log::LogDesk,
     pub(crate) search: search::SearchDesk,
     pub(crate) hash_desk: passwords::HashDesk,
+    pub(crate) blob_hashes: dataset_files::BlobHashes,
 }
 
 /// Uploads at once when the store takes bytes as they come. Many: senders on slow lines each hold a place
@@ -205,6 +209,7 @@ impl Hub {
             far: far::Bringer::default(),
             search: search::SearchDesk::default(),
             hash_desk: passwords::HashDesk::default(),
+            blob_hashes: dataset_files::BlobHashes::default(),
         }
     }
 

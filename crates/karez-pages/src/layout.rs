@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::sync::LazyLock;
 
-use maud::{DOCTYPE, Markup, html};
+use maud::{DOCTYPE, Markup, PreEscaped, html};
 use sha2::{Digest, Sha256};
 
 use crate::address::encode_part;
@@ -37,6 +37,13 @@ fn name_of(content: &str) -> String {
 /// The policy that browsers hold pages to: nothing runs, nothing comes from elsewhere, nobody frames them.
 pub const CONTENT_POLICY: &str =
     "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+
+/// Returns a block of JSON-LD, which browsers keep as data and never run. No character of it can end the block.
+pub(crate) fn data_block(json: &str) -> Markup {
+    let safe = json.replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026");
+    let safe = safe.replace('\u{2028}', "\\u2028").replace('\u{2029}', "\\u2029");
+    html! { script type="application/ld+json" { (PreEscaped(safe)) } }
+}
 
 /// What the frame of a page needs to know of its request.
 #[derive(Debug, Clone)]
@@ -88,15 +95,20 @@ impl Frame {
 
     /// Puts a page together. The title is plain text.
     pub fn page(&self, title: &str, body: &Markup) -> String {
-        self.whole(title, body, None)
+        self.whole(title, &Markup::default(), body, None)
     }
 
     /// Puts the page together that has the script, and is whole without it.
     pub(crate) fn page_with_script(&self, title: &str, body: &Markup) -> String {
-        self.whole(title, body, Some(format!("/-/upload-{}.js", *SCRIPT_NAME)))
+        self.whole(title, &Markup::default(), body, Some(format!("/-/upload-{}.js", *SCRIPT_NAME)))
     }
 
-    fn whole(&self, title: &str, body: &Markup, script: Option<String>) -> String {
+    /// Puts a page together that tells programs where else to look: `head` stands in its head.
+    pub(crate) fn page_with(&self, title: &str, head: &Markup, body: &Markup) -> String {
+        self.whole(title, head, body, None)
+    }
+
+    fn whole(&self, title: &str, head: &Markup, body: &Markup, script: Option<String>) -> String {
         let l = self.locale;
         let kinds = [("/models", key::MODELS), ("/datasets", key::DATASETS), ("/spaces", key::SPACES)];
         let page = html! {
@@ -108,6 +120,7 @@ impl Frame {
                     title { (title) @if title != self.node { " · " (self.node) } }
                     link rel="stylesheet" href=(*STYLE_PATH);
                     @if let Some(script) = &script { script src=(script) defer {} }
+                    (head)
                 }
                 body {
                     a.skip href="#main" { (l.t(key::SKIP)) }
@@ -137,5 +150,17 @@ impl Frame {
             }
         };
         page.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn data_cannot_end_its_block() {
+        let block = data_block("{\"a\":\"</script><script>alert(1)</script>&\u{2028}\"}").0;
+        assert_eq!(block.matches('<').count(), 2, "{block}");
+        assert!(block.contains("\\u003c/script\\u003e") && !block.contains('&'), "{block}");
     }
 }

@@ -39,11 +39,11 @@ pub use view::facets::{FacetValue, FacetView, Narrowing};
 pub use view::file::{FileContent, FilePage, file as file_page};
 pub use view::form::{Doors, Notice, stale as stale_page};
 pub use view::home::{HomePage, home as home_page};
+pub use view::list::{ListPage, Looser, RepoRow, SEARCH_PATH, list as list_page};
 pub use view::make::{
     LICENSES, NewRepoPage, PublishLookPage, PublishPage, new_repo as new_repo_page, publish as publish_page,
     publish_look as publish_look_page,
 };
-pub use view::list::{ListPage, Looser, RepoRow, SEARCH_PATH, list as list_page};
 pub use view::node::{NodePage, PeerRow, node as node_page};
 pub use view::owner::{OwnerPage, owner as owner_page};
 pub use view::repo::{

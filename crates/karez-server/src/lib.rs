@@ -26,6 +26,7 @@ mod hub_api;
 mod layers;
 mod lfs;
 mod log;
+mod metadata;
 mod network;
 mod ollama;
 mod pages;

@@ -183,6 +183,7 @@ pub fn route_table() -> Vec<Route> {
     table.extend(crate::git::routes());
     table.extend(crate::ollama::routes());
     table.extend(crate::federation::routes());
+    table.extend(crate::metadata::routes());
     table
 }
 

@@ -27,6 +27,20 @@ impl fmt::Display for Timestamp {
     }
 }
 
+impl std::str::FromStr for Timestamp {
+    type Err = TimestampError;
+    /// Reads RFC 3339, such as `2026-11-24T13:00:00Z`.
+    fn from_str(text: &str) -> Result<Self, TimestampError> {
+        let moment: jiff::Timestamp = text.parse().map_err(|_| TimestampError)?;
+        Ok(Timestamp(moment.as_millisecond()))
+    }
+}
+
+/// A text that should have been a moment was not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("write a moment as 2026-11-24T13:00:00Z")]
+pub struct TimestampError;
+
 impl serde::Serialize for Timestamp {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)

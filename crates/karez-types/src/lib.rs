@@ -19,7 +19,7 @@ mod range;
 mod revision;
 mod role;
 
-pub use clock::{Clock, FixedClock, SystemClock, Timestamp};
+pub use clock::{Clock, FixedClock, SystemClock, Timestamp, TimestampError};
 pub use entropy::{Entropy, SeededEntropy, SystemEntropy, alphanumeric};
 pub use hash::{ChunkHash, FileHash, GitOid, HashError, RangeHash, Sha256, XorbHash};
 pub use id::{AccountId, RemoteId, RepoId, TokenId, Zone};

@@ -112,6 +112,7 @@ const RESERVED_OWNERS: &[&str] = &[
     "papers",
     "favicon.ico",
     "robots.txt",
+    "sitemap.xml",
     "me",
     "none",
     "null",

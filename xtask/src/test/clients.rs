@@ -33,6 +33,11 @@ pub fn others(postgres_url: &str) -> Result<Counts> {
     )
 }
 
+/// What catalogues elsewhere read, with the programs that they read it with.
+pub fn catalogue() -> Result<Counts> {
+    pytest(Venv::Catalogue, "tests/clients/catalogue", &[])
+}
+
 /// Every page in Chromium: accessible, light, whole on a phone, and safe with what strangers wrote.
 pub fn pages() -> Result<Counts> {
     let browser = ensure_browser()?;

@@ -52,7 +52,7 @@ impl Session {
 
 type Step = (&'static str, fn(&mut Session) -> Result<Counts>);
 
-const STEPS: [Step; 13] = [
+const STEPS: [Step; 14] = [
     ("environment", set_up),
     ("format", |_| lint::format()),
     ("sources", |_| sources::check()),
@@ -64,6 +64,7 @@ const STEPS: [Step; 13] = [
     ("upstream", |session| session.program().and_then(|()| rust::upstream())),
     ("clients-hub2", |session| session.program().and_then(|()| clients::hub(Venv::Hub2))),
     ("clients-hub1", |session| session.program().and_then(|()| clients::hub(Venv::Hub1))),
+    ("clients-catalogue", |session| session.program().and_then(|()| clients::catalogue())),
     ("pages", |session| session.program().and_then(|()| clients::pages())),
     ("clients-others", |session| session.program().and_then(|()| clients::others(&session.postgres()?.url()))),
 ];
@@ -94,10 +95,11 @@ pub fn run(words: &[String]) -> Result<bool> {
 fn set_up(_: &mut Session) -> Result<Counts> {
     let mut counts = Counts::default();
     type Part = (&'static str, fn() -> Result<()>);
-    let parts: [Part; 7] = [
+    let parts: [Part; 8] = [
         ("packages", environment::ensure_packages),
         ("environment hub2", || Venv::Hub2.ensure()),
         ("environment hub1", || Venv::Hub1.ensure()),
+        ("environment catalogue", || Venv::Catalogue.ensure()),
         ("environment s3", || Venv::S3.ensure()),
         ("environment go", || Venv::Go.ensure()),
         ("javascript client", || environment::ensure_javascript().map(drop)),

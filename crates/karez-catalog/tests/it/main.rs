@@ -12,6 +12,7 @@ mod listing;
 mod log;
 mod mirrors;
 mod misc;
+mod publications;
 mod remotes;
 mod repos;
 mod schema;

@@ -12,7 +12,7 @@ use crate::mirror::RepoOrigin;
 use crate::{Hub, HubError, HubResult, Sibling, SiblingDetail};
 
 /// Longest README that is read, in bytes; of it, the beginning is searched.
-const README_BYTES_MAX: u64 = 1 << 20;
+pub(crate) const README_BYTES_MAX: u64 = 1 << 20;
 /// Longest summary, in characters.
 const SUMMARY_CHARS_MAX: usize = 400;
 
@@ -69,16 +69,13 @@ impl Hub {
 }
 
 fn doc_of(repo: &Repo, card: &Value, text: &str, files: &[Sibling], origin: Option<&RepoOrigin>) -> SearchDoc {
-    let summary = ["short_description", "description", "summary"].iter().find_map(|key| card[*key].as_str());
-    let title = ["pretty_name", "title"].iter().find_map(|key| card[*key].as_str());
-    let heading = || text.lines().find_map(|line| line.strip_prefix("# ")).map(str::trim);
     let mut tasks: Vec<String> = repo.pipeline_tag.iter().cloned().collect();
     tasks.extend(tagged(repo, "task_categories:"));
     let languages = texts(&card["language"]).filter_map(language_code);
     SearchDoc {
         readers: readers(repo),
-        title: title.or_else(heading).unwrap_or_default().to_owned(),
-        summary: summary.map_or_else(|| first_paragraph(text), str::to_owned),
+        title: title_of(card, text),
+        summary: summary_of(card, text),
         body: text.chars().take(TEXT_BYTES_MAX).collect(),
         files: files.iter().map(|file| file.path.clone()).collect(),
         columns: columns(&card["dataset_info"]),
@@ -102,6 +99,19 @@ fn doc_of(repo: &Repo, card: &Value, text: &str, files: &[Sibling], origin: Opti
         likes: repo.likes,
         ..SearchDoc::new(repo.id, repo.kind, repo.owner.name.as_str(), repo.name.as_str())
     }
+}
+
+/// Returns what people call a repository: what its card says, or the first heading; empty when neither does.
+pub(crate) fn title_of(card: &Value, text: &str) -> String {
+    let said = ["pretty_name", "title"].iter().find_map(|key| card[*key].as_str());
+    let heading = || text.lines().find_map(|line| line.strip_prefix("# ")).map(str::trim);
+    said.or_else(heading).unwrap_or_default().to_owned()
+}
+
+/// Returns what a repository is in a sentence or two: what its card says, or the first paragraph.
+pub(crate) fn summary_of(card: &Value, text: &str) -> String {
+    let said = ["short_description", "description", "summary"].iter().find_map(|key| card[*key].as_str());
+    said.map_or_else(|| first_paragraph(text), str::to_owned)
 }
 
 /// The rule of [`karez_catalog::Viewer::may_see`], as those whom it lets in.

@@ -20,6 +20,7 @@ use karez_types::RepoId;
 
 pub(crate) use desk::SearchDesk;
 pub use follow::SearchProgress;
+pub(crate) use gather::{README_BYTES_MAX, summary_of, title_of};
 
 use crate::{Actor, Hub, HubError, HubResult, RepoField, RepoInfo};
 

@@ -171,5 +171,6 @@ pub fn list(frame: &Frame, page: &ListPage) -> String {
             p { a rel="next" href=(frame.here_with("cursor", next)) { (l.t(key::NEXT_PAGE)) } }
         }
     };
-    frame.page(l.plain(name), &body)
+    let head = html! { link rel="alternate" type="application/atom+xml" href=(frame.here_adding("format", "atom")); };
+    frame.page_with(l.plain(name), &head, &body)
 }

@@ -1,13 +1,13 @@
 //! The page of a repository, of a folder in it, and of its branches and tags.
 
-use karez_types::{RepoAddress, Timestamp};
+use karez_types::{RepoAddress, RepoKind, Timestamp};
 use maud::{Markup, html};
 
 use super::commits::CommitLine;
 use super::form::Doors;
 use super::list::{RepoRow, id, kind_key, rows};
 use crate::address::{encode_part, file_url, repo_url};
-use crate::layout::Frame;
+use crate::layout::{Frame, data_block};
 use crate::locale::{Key, Locale, key};
 
 /// Where a mirror comes from.
@@ -140,6 +140,8 @@ pub struct RepoPage {
     pub snippets: Vec<Snippet>,
     /// What the reader may do with it.
     pub doors: Doors,
+    /// What search engines read of it: JSON-LD of schema.org. Nothing for what not everybody may see.
+    pub data: Option<String>,
 }
 
 /// Returns the top of a page about a repository: its name, its parts, and what to know before all else.
@@ -300,7 +302,17 @@ pub fn repo(frame: &Frame, page: &RepoPage) -> String {
             @if let Some(more) = &page.derived_more { p { a href=(more) { (l.t(key::ALL_OF_THEM)) } } }
         }
     };
-    frame.page(&address.id(), &body)
+    let head = html! {
+        @if let Some(data) = &page.data {
+            (data_block(data))
+            @if address.kind == RepoKind::Dataset {
+                @for what in ["croissant", "dcat"] {
+                    link rel="describedby" type="application/ld+json" href=(format!("/api{}/{what}", repo_url(address)));
+                }
+            }
+        }
+    };
+    frame.page_with(&address.id(), &head, &body)
 }
 
 /// The page of a folder.

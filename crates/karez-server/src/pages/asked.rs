@@ -9,6 +9,7 @@ use karez_pages::{Frame, Locale};
 use karez_types::RepoAddress;
 use percent_encoding::percent_decode_str;
 
+use super::lists::FEED;
 use crate::AppState;
 use crate::extract::{Base, Caller, Target};
 use crate::front::nothing_here;
@@ -96,7 +97,9 @@ pub(super) fn frame(state: &AppState, headers: &HeaderMap, uri: &Uri, caller: &A
 impl FromRequestParts<AppState> for Asked {
     type Rejection = Response;
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Response> {
-        if !takes_page(&parts.headers) {
+        // Feed readers take no HTML, and ask at the address of the page.
+        let is_feed = pairs(parts.uri.query().unwrap_or_default()).contains(&("format".to_owned(), FEED.to_owned()));
+        if !takes_page(&parts.headers) && !is_feed {
             let caller = Caller::from_request_parts(parts, state).await;
             return Err(nothing_here(caller, parts.uri.clone()).await);
         }

@@ -68,6 +68,9 @@ pub(super) fn clip(text: &str) -> String {
     text.chars().take(WORD_CHARS_MAX).collect()
 }
 
+/// The value of `format` that asks for a feed instead of a page.
+pub(super) const FEED: &str = "atom";
+
 /// Tells a facet, or the tag and owner that lists always knew, from what else an address says.
 fn is_narrowing(word: &str) -> bool {
     matches!(word, "filter" | "author") || Facet::from_word(word).is_some()
@@ -167,6 +170,11 @@ async fn found(state: &AppState, asked: &Asked, kind: Option<RepoKind>) -> ApiRe
     };
     let chosen = narrowings(asked, kind);
     let query = query_of(words, sort, kind, &chosen);
+    if asked.value("format") == FEED {
+        let page = asked.frame.here_removing("format", FEED);
+        let own = asked.frame.here_with("format", FEED);
+        return crate::metadata::feed(state, &asked.headers, &query, &asked.base, &page, &own).await;
+    }
     let cursor = Some(asked.value("cursor")).filter(|cursor| !cursor.is_empty());
     let found = state.hub.search(&asked.caller, &query, cursor).await?;
     let made = ListPage {

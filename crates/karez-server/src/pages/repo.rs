@@ -198,6 +198,8 @@ pub(super) async fn repo(
             && Some(tag.as_str()) != task.as_deref()
             && Some(tag.as_str()) != library.as_deref()
     };
+    let described = hub.described(vec![info.repo.clone()]).await?.pop();
+    let data = described.and_then(|described| crate::metadata::json_ld(&described, &asked.base));
     let mut base_models = links(card, "base_model", RepoKind::Model);
     base_models.extend(links(card, "models", RepoKind::Model));
     let made = RepoPage {
@@ -221,6 +223,7 @@ pub(super) async fn repo(
         log_index,
         snippets: snippets(&asked.base, &address, &files, info.repo.library_name.as_deref()),
         doors: super::change::doors(caller, &info.repo),
+        data: data.map(|data| data.to_string()),
     };
     Ok(page(&asked, repo_page(&asked.frame, &made)))
 }

@@ -94,6 +94,7 @@ impl Case {
             (BodyBound::Git, _) => return b"0000".to_vec(),
             // A form without a proof gets nobody past: `forms.rs` has what is in them.
             (BodyBound::Form | BodyBound::Upload, _) => return b"proof=none&token=none".to_vec(),
+            (BodyBound::Json, "oai") => return b"verb=Identify".to_vec(),
             (BodyBound::Json, "create") => json!({ "name": "new", "type": kind, "sdk": "static" }),
             (BodyBound::Json, "delete") => json!({ "name": repo, "organization": owner, "type": kind }),
             (BodyBound::Json, "move") => {
@@ -239,12 +240,27 @@ fn foreign(text: &str, own: &str) -> BTreeSet<String> {
     addresses.filter(is_web).filter(|address| !address.starts_with(own)).collect()
 }
 
+/// Names of vocabularies that look like addresses; whoever reads them asks nobody.
+const VOCABULARIES: [&str; 10] = [
+    "http://mlcommons.org/croissant/",
+    "http://publications.europa.eu/resource/authority/",
+    "http://purl.org/dc/",
+    "http://spdx.org/rdf/terms#",
+    "http://www.openarchives.org/OAI/2.0",
+    "http://www.sitemaps.org/schemas/",
+    "http://www.w3.org/",
+    "http://xmlns.com/foaf/",
+    "https://schema.org/",
+    "https://www.iana.org/assignments/media-types/",
+];
+
 fn assert_own(answer: &Answer, own: &str) {
     for (name, value) in &answer.headers {
         let found = foreign(&String::from_utf8_lossy(value.as_bytes()), own);
         assert!(found.is_empty(), "{}: header {name} holds {found:?}", answer.asked);
     }
-    let found = foreign(&answer.text(), own);
+    let mut found = foreign(&answer.text(), own);
+    found.retain(|address| !VOCABULARIES.iter().any(|name| address.starts_with(name)));
     assert!(found.is_empty(), "{}: the body holds {found:?}", answer.asked);
 }
 

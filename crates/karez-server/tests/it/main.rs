@@ -13,6 +13,7 @@ mod git_mirror;
 mod lfs;
 mod listing;
 mod log;
+mod metadata;
 mod ollama;
 mod pages;
 mod people;
