@@ -29,6 +29,7 @@
 
 mod account;
 mod change;
+mod collection;
 mod commit;
 mod dedup;
 mod discussion;
@@ -42,6 +43,7 @@ mod follow;
 mod git;
 mod have;
 mod incident;
+mod like;
 mod line;
 mod list;
 mod log;
@@ -64,6 +66,7 @@ mod sign_in;
 mod token;
 mod totals;
 mod transfer;
+mod trend;
 mod upload;
 mod value;
 mod witness;
@@ -77,6 +80,7 @@ use karez_types::Timestamp;
 pub use discussion_event::{DISCUSSION_EVENTS_MAX, DISCUSSION_TEXT_BYTES_MAX};
 pub use error::CatalogError;
 pub use model::*;
+pub use trend::Trend;
 
 /// The catalog. Cheap to clone; all clones share their connections.
 #[derive(Clone)]

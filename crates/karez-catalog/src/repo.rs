@@ -16,6 +16,7 @@ use crate::model::{
     RepoMoved, RepoPatch,
 };
 use crate::row::{Row, valid};
+use crate::trend::Trend;
 use crate::value::Value;
 use crate::zone::repo_files_join_zone;
 use crate::{Catalog, CatalogError};
@@ -29,7 +30,7 @@ macro_rules! select_repo {
         concat!(
             "SELECT r.id, r.kind, r.owner_id, a.name, a.kind, r.name, r.visibility, r.gated, r.sdk, r.created,
                     r.modified, r.downloads, r.likes, r.tags, r.pipeline_tag, r.library_name, h.target,
-                    m.remote_id, m.is_restricted, m.withdrawn, m.is_hidden
+                    m.remote_id, m.is_restricted, m.withdrawn, m.is_hidden, r.trend
              FROM repo r JOIN account a ON a.id = r.owner_id
              LEFT JOIN git_ref h ON h.repo_id = r.id AND h.name = 'refs/heads/main'
              LEFT JOIN mirror m ON m.repo_id = r.id ",
@@ -65,6 +66,7 @@ pub(crate) fn repo_at(row: &Row) -> Result<Repo, CatalogError> {
             .map(|bytes| valid("git_ref", "a hash of the wrong length", GitOid::from_slice(&bytes)))
             .transpose()?,
         mirror: mark_at(row, 17)?,
+        trend: Trend(row.int(21)?),
     })
 }
 
@@ -294,10 +296,15 @@ impl Catalog {
     }
 
     /// Counts downloads; callers gather them, as each call is a durable write.
-    pub async fn repo_downloads_add(&self, id: RepoId, count: u64) -> Result<(), CatalogError> {
+    pub async fn repo_downloads_add(&self, id: RepoId, count: u64, now: Timestamp) -> Result<(), CatalogError> {
         transact!(self, |tx| {
             repo_changed(tx, id).await?;
-            tx.execute("UPDATE repo SET downloads = downloads + $2 WHERE id = $1", args![id, count]).await
+            let sql = "UPDATE repo SET downloads = downloads + $2 WHERE id = $1 RETURNING trend";
+            if let Some(row) = tx.row(sql, args![id, count]).await? {
+                let trend = Trend(row.int(0)?).plus(count as f64, now);
+                tx.execute("UPDATE repo SET trend = $2 WHERE id = $1", args![id, trend.0]).await?;
+            }
+            Ok(())
         })?;
         Ok(())
     }

@@ -52,6 +52,7 @@ impl Catalog {
             RepoSort::Created => "r.created",
             RepoSort::Downloads => "r.downloads",
             RepoSort::Likes => "r.likes",
+            RepoSort::Trending => "r.trend",
         };
         let (beyond, order) = match query.direction {
             Direction::Descending => ("<", "DESC"),

@@ -60,6 +60,12 @@ pub enum HubError {
     /// A repository of that name is there already.
     #[error("You already created this {kind} repo: {id}", kind = .0.kind, id = .0.id())]
     RepoExists(RepoAddress),
+    /// The owner has a collection of this title already.
+    #[error("You already have a collection of this title: {slug}")]
+    CollectionExists {
+        /// Its address.
+        slug: String,
+    },
     /// Something else of that name is there already.
     #[error("{0}")]
     Exists(String),

@@ -21,6 +21,7 @@ use tokio::sync::Semaphore;
 mod access;
 mod accounts;
 mod actor;
+mod collections;
 mod commit;
 mod commit_changes;
 mod commit_tree;
@@ -42,6 +43,7 @@ mod git_fetch;
 mod ingest;
 mod last_commit;
 mod lfs;
+mod likes;
 mod listing;
 mod log;
 mod mirror;
@@ -78,6 +80,7 @@ mod yaml_check;
 pub use access::{GRANT_SECS, token_hash};
 pub use accounts::{Me, OrgOverview, RepoCounts, UserOverview, new_organization, new_user};
 pub use actor::{Actor, Guest, Right, SignedIn};
+pub use collections::{COLLECTION_ITEMS_MAX, CollectionPage, CollectionView, CollectionWish, slug as collection_slug};
 pub use commit::{CommitDraft, CommitMade};
 pub use commit_changes::{ChangeSide, ChangesWanted, CommitChanges, FileChange};
 pub use commits::{CommitInfo, HistoryPage};
@@ -90,9 +93,9 @@ pub use fsck::{FsckCounts, FsckDepth, FsckProblem, FsckReport};
 pub use git_fetch::{GitFetch, GitRefs, PackPlan};
 pub use ingest::Expected;
 pub use karez_catalog::{
-    Account, AccountKind, Direction, Discussion, DiscussionEvent, DiscussionFilter, DiscussionStatus, EventKind,
-    FileBrief, Keep, Mirror, MirrorPatch, NewAccount, NewMirror, NewRemote, OwnerOrigin, Publication, PublicationQuery,
-    RemoteKind, Repo, RepoSort, SignInWay, TokenBrief,
+    Account, AccountKind, Collection, CollectionItem, CollectionPatch, Direction, Discussion, DiscussionEvent,
+    DiscussionFilter, DiscussionStatus, EventKind, FileBrief, Keep, Mirror, MirrorPatch, NewAccount, NewMirror,
+    NewRemote, OwnerOrigin, Publication, PublicationQuery, RemoteKind, Repo, RepoSort, SignInWay, TokenBrief,
 };
 /// For the advice on cards.
 pub use karez_formats::card::{Finding, YamlError};
@@ -103,6 +106,7 @@ pub use karez_search::{
 pub use karez_store::{FileBehind, file_behind};
 pub use last_commit::LastCommit;
 pub use lfs::{LfsAction, LfsAddress, LfsDownload, LfsObject, LfsOperation, LfsPlan, LfsTransfer};
+pub use likes::Liking;
 pub use listing::{RepoPage, RepoSearch};
 pub use log::{
     DESCRIPTOR_DAYS, HighWater, HighWaterMark, LogBytes, LogKeys, LogPlace, LogState, LogVerified, NoHighWater,

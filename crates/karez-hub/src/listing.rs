@@ -190,5 +190,7 @@ pub(crate) fn order_word(sort: RepoSort, direction: Direction) -> &'static str {
         (RepoSort::Downloads, Direction::Ascending) => "downloads+",
         (RepoSort::Likes, Direction::Descending) => "likes-",
         (RepoSort::Likes, Direction::Ascending) => "likes+",
+        (RepoSort::Trending, Direction::Descending) => "trending-",
+        (RepoSort::Trending, Direction::Ascending) => "trending+",
     }
 }

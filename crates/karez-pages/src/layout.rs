@@ -110,7 +110,12 @@ impl Frame {
 
     fn whole(&self, title: &str, head: &Markup, body: &Markup, script: Option<String>) -> String {
         let l = self.locale;
-        let kinds = [("/models", key::MODELS), ("/datasets", key::DATASETS), ("/spaces", key::SPACES)];
+        let kinds = [
+            ("/models", key::MODELS),
+            ("/datasets", key::DATASETS),
+            ("/spaces", key::SPACES),
+            ("/collections", key::COLLECTIONS),
+        ];
         let page = html! {
             (DOCTYPE)
             html lang=(l.code) dir=(l.direction()) {

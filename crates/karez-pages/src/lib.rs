@@ -30,6 +30,9 @@ pub use view::change::{
     EditPage, RepoSettingsPage, UploadPage, edit as edit_page, repo_settings as repo_settings_page,
     upload as upload_page,
 };
+pub use view::collection::{
+    CollectionPage, CollectionRow, CollectionsPage, collection as collection_page, collections as collections_page,
+};
 pub use view::commits::{
     Change, ChangeKind, CommitLine, CommitPage, CommitsPage, DiffLine, commit as commit_page, commits as commits_page,
     diff_lines,
@@ -78,6 +81,10 @@ pub const FACET_VALUES_SHOWN: usize = 8;
 pub const FACETS_BYTES_MAX: usize = 5 << 10;
 /// Bytes of a query that is repeated in the links of a page's facets; a longer one has none.
 pub const NARROWED_QUERY_BYTES_MAX: usize = 1 << 10;
+/// Repositories of a collection that its page shows.
+pub const COLLECTION_ITEMS_SHOWN: usize = 100;
+/// Bytes of a collection's description and notes that its page shows.
+pub const NOTES_BYTES_MAX: usize = 8 << 10;
 /// Repositories on one page of a list.
 pub const LIST_ITEMS: u64 = 20;
 

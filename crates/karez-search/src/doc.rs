@@ -97,6 +97,8 @@ pub struct SearchDoc {
     pub downloads: u64,
     /// How many people like it.
     pub likes: u64,
+    /// How much it is used now: the larger the more.
+    pub trend: i64,
 }
 
 impl SearchDoc {
@@ -129,6 +131,7 @@ impl SearchDoc {
             modified: Timestamp(0),
             downloads: 0,
             likes: 0,
+            trend: 0,
         }
     }
 }

@@ -16,7 +16,7 @@ use crate::query::{Facet, OrderBy};
 use crate::text::{name_atoms, name_grams, name_joined, terms};
 
 /// Raised when what is written here changes, or how text is cut: an index of another number is built anew.
-pub(crate) const FORMAT: u32 = 1;
+pub(crate) const FORMAT: u32 = 2;
 
 const TEXT_TOKENIZER: &str = "karez-text";
 const NAME_TOKENIZER: &str = "karez-name";
@@ -37,6 +37,7 @@ pub(crate) struct Fields {
     created: Field,
     downloads: Field,
     likes: Field,
+    trend: Field,
     facets: Vec<(Facet, Field)>,
 }
 
@@ -61,7 +62,8 @@ impl Fields {
             modified: schema.add_i64_field(order_word(OrderBy::Modified), number.clone()),
             created: schema.add_i64_field(order_word(OrderBy::Created), number.clone()),
             downloads: schema.add_i64_field(order_word(OrderBy::Downloads), number.clone()),
-            likes: schema.add_i64_field(order_word(OrderBy::Likes), number),
+            likes: schema.add_i64_field(order_word(OrderBy::Likes), number.clone()),
+            trend: schema.add_i64_field(order_word(OrderBy::Trending), number),
             facets: Facet::ALL
                 .iter()
                 .map(|&one| (one, schema.add_text_field(&facet_word(one), facet.clone())))
@@ -98,6 +100,7 @@ impl Fields {
         out.add_i64(self.created, doc.created.0);
         out.add_i64(self.downloads, i64::try_from(doc.downloads).unwrap_or(i64::MAX));
         out.add_i64(self.likes, i64::try_from(doc.likes).unwrap_or(i64::MAX));
+        out.add_i64(self.trend, doc.trend);
 
         let id = format!("{}/{}", doc.owner, doc.name);
         out.add_text(self.name, &id);
@@ -145,6 +148,7 @@ pub(crate) fn order_word(by: OrderBy) -> &'static str {
         OrderBy::Created => "created",
         OrderBy::Downloads => "downloads",
         OrderBy::Likes => "likes",
+        OrderBy::Trending => "trend",
     }
 }
 

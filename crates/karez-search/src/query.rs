@@ -62,6 +62,8 @@ pub enum OrderBy {
     Downloads,
     /// How many people like it.
     Likes,
+    /// How much it is used now.
+    Trending,
 }
 
 /// The order of what was found. It is the same for the same index: nothing is left to chance.

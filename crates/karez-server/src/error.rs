@@ -48,7 +48,9 @@ fn row(error: &HubError) -> (StatusCode, Option<&'static str>) {
         HubError::RevisionMissing { .. } => (S::NOT_FOUND, Some("RevisionNotFound")),
         HubError::EntryMissing { .. } | HubError::NothingToDelete { .. } => (S::NOT_FOUND, Some("EntryNotFound")),
         HubError::Missing(_) => (S::NOT_FOUND, None),
-        HubError::RepoExists(_) | HubError::Exists(_) | HubError::NameClash(_) => (S::CONFLICT, None),
+        HubError::RepoExists(_) | HubError::CollectionExists { .. } | HubError::Exists(_) | HubError::NameClash(_) => {
+            (S::CONFLICT, None)
+        }
         HubError::BranchMoved => (S::PRECONDITION_FAILED, None),
         HubError::Invalid(_) | HubError::BodyBroken(_) => (S::BAD_REQUEST, None),
         HubError::Refused(_) => (S::UNPROCESSABLE_ENTITY, None),
@@ -114,7 +116,12 @@ impl IntoResponse for ApiError {
         let page_status = if is_missing { StatusCode::NOT_FOUND } else { status };
         let told = Told { words: message.clone(), page_status };
         // LFS clients read `message`, all others `error`.
-        let body = Json(json!({ "error": message, "message": message }));
+        let mut body = json!({ "error": message, "message": message });
+        if let HubError::CollectionExists { slug } = &error {
+            // Clients that do not mind go on with the one that is there.
+            body["slug"] = slug.as_str().into();
+        }
+        let body = Json(body);
         let mut response = (status, headers, body).into_response();
         response.extensions_mut().insert(told);
         if let HubError::RepoMoved { from, to } = error {

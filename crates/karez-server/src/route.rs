@@ -21,6 +21,8 @@ pub enum Verb {
     Head,
     /// POST.
     Post,
+    /// PATCH.
+    Patch,
     /// PUT.
     Put,
     /// DELETE.
@@ -33,6 +35,7 @@ impl Verb {
             Verb::Get => MethodFilter::GET,
             Verb::Head => MethodFilter::HEAD,
             Verb::Post => MethodFilter::POST,
+            Verb::Patch => MethodFilter::PATCH,
             Verb::Put => MethodFilter::PUT,
             Verb::Delete => MethodFilter::DELETE,
         }
@@ -44,6 +47,7 @@ impl Verb {
             Verb::Get => "GET",
             Verb::Head => "HEAD",
             Verb::Post => "POST",
+            Verb::Patch => "PATCH",
             Verb::Put => "PUT",
             Verb::Delete => "DELETE",
         }

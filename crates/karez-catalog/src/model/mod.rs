@@ -2,6 +2,7 @@
 
 mod account;
 mod change;
+mod collection;
 mod discussion;
 mod feed;
 mod file;
@@ -16,6 +17,7 @@ mod transfer;
 
 pub use account::*;
 pub use change::*;
+pub use collection::*;
 pub use discussion::*;
 pub use feed::*;
 pub use file::*;

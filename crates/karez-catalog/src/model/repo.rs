@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::trend::Trend;
 use karez_types::{AccountId, GitOid, OwnerName, RepoAddress, RepoId, RepoKind, RepoName, Timestamp, Visibility, Zone};
 
 use super::{AccountKind, MirrorMark};
@@ -43,6 +44,8 @@ pub struct Repo {
     pub downloads: u64,
     /// How many people like it.
     pub likes: u64,
+    /// How much it is used now.
+    pub trend: Trend,
     /// Tags of the card, in its order.
     pub tags: Vec<String>,
     /// Task of a model.
@@ -180,6 +183,8 @@ pub enum RepoSort {
     Downloads,
     /// How many people like it.
     Likes,
+    /// How much it is used now.
+    Trending,
 }
 
 /// Which end of the order comes first.
@@ -208,6 +213,7 @@ impl RepoCursor {
             RepoSort::Created => repo.created.0,
             RepoSort::Downloads => i64::try_from(repo.downloads).unwrap_or(i64::MAX),
             RepoSort::Likes => i64::try_from(repo.likes).unwrap_or(i64::MAX),
+            RepoSort::Trending => repo.trend.0,
         };
         RepoCursor { value, id: repo.id }
     }

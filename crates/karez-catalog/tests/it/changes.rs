@@ -64,7 +64,7 @@ async fn every_act_is_a_change(db: &Db) {
                 db.catalog.repo_update(repo.id, &patch, NOW).await.unwrap();
             }
             "facts" => db.catalog.repo_facts_set(repo.id, &RepoFacts::default()).await.unwrap(),
-            "downloads" => db.catalog.repo_downloads_add(repo.id, 3).await.unwrap(),
+            "downloads" => db.catalog.repo_downloads_add(repo.id, 3, NOW).await.unwrap(),
             "move" => {
                 db.catalog.repo_move(repo.id, bao.id, &"two".parse().unwrap(), NOW).await.unwrap();
             }
@@ -127,7 +127,7 @@ async fn nothing_is_missed_beside_writers(db: &Db) {
             let catalog = db.catalog.clone();
             tokio::spawn(async move {
                 for _ in 0..20 {
-                    catalog.repo_downloads_add(repo, 1).await.unwrap();
+                    catalog.repo_downloads_add(repo, 1, NOW).await.unwrap();
                 }
             })
         })

@@ -91,9 +91,9 @@ async fn pages_join_up(db: &Db) {
         // Many are equal in what they are ordered by.
         let now = NOW.plus_secs(number % 3);
         let repo = db.repo_of(RepoKind::Model, &amina, &format!("r{number}"), Visibility::Public, now).await;
-        db.catalog.repo_downloads_add(repo.id, (number % 2) as u64 * 5).await.unwrap();
+        db.catalog.repo_downloads_add(repo.id, (number % 2) as u64 * 5, NOW).await.unwrap();
     }
-    for sort in [RepoSort::Modified, RepoSort::Created, RepoSort::Downloads, RepoSort::Likes] {
+    for sort in [RepoSort::Modified, RepoSort::Created, RepoSort::Downloads, RepoSort::Likes, RepoSort::Trending] {
         for direction in [Direction::Descending, Direction::Ascending] {
             let all = RepoQuery { sort, direction, ..query(Viewer::Anyone) };
             let whole = db.catalog.repo_list(&all).await.unwrap();

@@ -16,6 +16,7 @@ mod publications;
 mod remotes;
 mod repos;
 mod schema;
+mod social;
 mod speed;
 
 /// A module that is not named above would never run.

@@ -159,8 +159,8 @@ async fn settings_change_one_by_one(db: &Db) {
     assert_eq!(db.catalog.xorbs_in_zones(&[xorb], &[Zone::PUBLIC]).await.unwrap(), [xorb]);
     assert_eq!(db.catalog.repo_update(RepoId(99), &patch, NOW).await.unwrap(), None);
 
-    db.catalog.repo_downloads_add(repo.id, 3).await.unwrap();
-    db.catalog.repo_downloads_add(repo.id, 4).await.unwrap();
+    db.catalog.repo_downloads_add(repo.id, 3, NOW).await.unwrap();
+    db.catalog.repo_downloads_add(repo.id, 4, NOW).await.unwrap();
     assert_eq!(db.catalog.repo_by_id(repo.id).await.unwrap().unwrap().downloads, 7);
 
     // A new owner's writers may speak of the files that come along.

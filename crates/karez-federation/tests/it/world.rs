@@ -119,6 +119,7 @@ pub fn repo() -> Repo {
         modified: Timestamp(0),
         downloads: 0,
         likes: 0,
+        trend: karez_catalog::Trend::default(),
         tags: Vec::new(),
         pipeline_tag: None,
         library_name: None,

@@ -57,6 +57,7 @@ fn order_of(order: SearchOrder) -> (Option<RepoSort>, Direction) {
         OrderBy::Created => RepoSort::Created,
         OrderBy::Downloads => RepoSort::Downloads,
         OrderBy::Likes => RepoSort::Likes,
+        OrderBy::Trending => RepoSort::Trending,
     };
     match order {
         SearchOrder::Relevance => (None, Direction::Descending),

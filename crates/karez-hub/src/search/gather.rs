@@ -97,6 +97,7 @@ fn doc_of(repo: &Repo, card: &Value, text: &str, files: &[Sibling], origin: Opti
         modified: repo.modified,
         downloads: repo.downloads,
         likes: repo.likes,
+        trend: repo.trend.0,
         ..SearchDoc::new(repo.id, repo.kind, repo.owner.name.as_str(), repo.name.as_str())
     }
 }

@@ -60,6 +60,7 @@ fn order_of(search: &RepoSearch) -> (SearchOrder, String) {
         RepoSort::Created => OrderBy::Created,
         RepoSort::Downloads => OrderBy::Downloads,
         RepoSort::Likes => OrderBy::Likes,
+        RepoSort::Trending => OrderBy::Trending,
     };
     let order = match search.direction {
         Direction::Descending => SearchOrder::Descending(by),

@@ -252,5 +252,20 @@ async fn downloads_are_counted_once_and_flushed() {
     get_with(&alice, Method::GET, "/alice/m/resolve/main/w.bin", &counter).await.expect(200);
     node.hub.downloads_flush().await.unwrap();
     let info = alice.get(&format!("/api/{REPO}")).await.expect(200).json();
-    assert_eq!(info["downloads"], 2);
+    // Two files and two ways, and one reader.
+    assert_eq!(info["downloads"], 1);
+    let again = async |name: &'static str, headers: &[(&'static str, &'static str)]| {
+        for _ in 0..50 {
+            get_with(&node.client(name), Method::GET, "/alice/m/resolve/main/a.txt", headers).await.expect(200);
+        }
+        node.hub.downloads_flush().await.unwrap();
+        alice.get(&format!("/api/{REPO}")).await.expect(200).json()["downloads"].as_u64().unwrap()
+    };
+    // Polling raises nothing; nor do other nodes, which count their own readers.
+    assert_eq!(again("alice", &[]).await, 1);
+    assert_eq!(again("bob", &[("user-agent", "karez/0.1.0")]).await, 1);
+    assert_eq!(again("bob", &[("x-karez-via", "somebody")]).await, 1);
+    assert_eq!(again("bob", &[]).await, 2);
+    node.advance_secs(2 * 3_600);
+    assert_eq!(again("bob", &[]).await, 3);
 }

@@ -25,6 +25,8 @@ pub struct RepoRow {
     pub modified: Timestamp,
     /// How often files were downloaded.
     pub downloads: u64,
+    /// How many people like it.
+    pub likes: u64,
     /// The remote that it comes from.
     pub remote: Option<String>,
 }
@@ -47,7 +49,7 @@ pub struct ListPage {
     pub kind: Option<RepoKind>,
     /// The words that were looked for.
     pub search: String,
-    /// `modified`, `created`, `downloads` or `likes`; what fits best when empty.
+    /// `modified`, `created`, `downloads`, `likes` or `trending`; what fits best when empty.
     pub sort: String,
     /// What the list is narrowed to.
     pub chosen: Vec<Narrowing>,
@@ -86,21 +88,25 @@ pub(crate) fn rows(l: &Locale, rows: &[RepoRow]) -> Markup {
 fn rows_of(l: &Locale, rows: &[RepoRow], is_mixed: bool) -> Markup {
     html! {
         ul.plain {
-            @for row in rows {
-                li {
-                    a href=(repo_url(&row.address)) { (id(&row.address.id())) }
-                    div.soft {
-                        @if is_mixed { (l.t(kind_key(row.address.kind))) " · " }
-                        @if row.is_private { span.tag { (l.t(key::PRIVATE)) } " " }
-                        @if row.is_gated { span.tag { (l.t(key::GATED)) } " " }
-                        @if let Some(task) = &row.task { (id(task)) " · " }
-                        @if let Some(license) = &row.license { (id(license)) " · " }
-                        (l.fill(key::UPDATED_ON, &[("date", l.date(row.modified))])) " · "
-                        (l.count(key::DOWNLOADS, row.downloads))
-                        @if let Some(remote) = &row.remote { " · " (l.fill(key::FROM_REMOTE, &[("remote", id(remote))])) }
-                    }
-                }
-            }
+            @for one in rows { li { (row(l, one, is_mixed)) } }
+        }
+    }
+}
+
+/// Returns a repository as lists show it; with its kind where there are several.
+pub(crate) fn row(l: &Locale, row: &RepoRow, is_mixed: bool) -> Markup {
+    html! {
+        a href=(repo_url(&row.address)) { (id(&row.address.id())) }
+        div.soft {
+            @if is_mixed { (l.t(kind_key(row.address.kind))) " · " }
+            @if row.is_private { span.tag { (l.t(key::PRIVATE)) } " " }
+            @if row.is_gated { span.tag { (l.t(key::GATED)) } " " }
+            @if let Some(task) = &row.task { (id(task)) " · " }
+            @if let Some(license) = &row.license { (id(license)) " · " }
+            (l.fill(key::UPDATED_ON, &[("date", l.date(row.modified))])) " · "
+            (l.count(key::DOWNLOADS, row.downloads))
+            @if row.likes > 0 { " · " (l.count(key::LIKES, row.likes)) }
+            @if let Some(remote) = &row.remote { " · " (l.fill(key::FROM_REMOTE, &[("remote", id(remote))])) }
         }
     }
 }
@@ -120,11 +126,13 @@ pub(crate) fn search_form(
     sort: Option<&str>,
     chosen: &[Narrowing],
 ) -> Markup {
-    const SORTS: [(&str, Key); 4] = [
+    const SORTS: [(&str, Key); 6] = [
         ("", key::SORT_BEST),
         ("modified", key::SORT_MODIFIED),
         ("created", key::SORT_CREATED),
         ("downloads", key::SORT_DOWNLOADS),
+        ("likes", key::SORT_LIKES),
+        ("trending", key::SORT_TRENDING),
     ];
     html! {
         form role="search" action=(list_path(kind)) method="get" {

@@ -3,6 +3,7 @@
 pub(crate) mod account;
 pub(crate) mod admin;
 pub(crate) mod change;
+pub(crate) mod collection;
 pub(crate) mod commits;
 pub(crate) mod error;
 pub(crate) mod facets;

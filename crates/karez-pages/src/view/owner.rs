@@ -3,6 +3,7 @@
 use karez_types::{OwnerName, RepoKind};
 use maud::html;
 
+use super::collection::{CollectionRow, collection_rows};
 use super::list::{RepoRow, id, kind_key, rows};
 use crate::layout::Frame;
 use crate::locale::key;
@@ -18,6 +19,8 @@ pub struct OwnerPage {
     pub is_organization: bool,
     /// Members of an organisation, or organisations of a person.
     pub related: Vec<OwnerName>,
+    /// Collections that they put together.
+    pub collections: Vec<CollectionRow>,
     /// What they have, the newest of each kind first; and whether there is more of it.
     pub repos: Vec<(RepoKind, Vec<RepoRow>, bool)>,
 }
@@ -32,6 +35,10 @@ pub fn owner(frame: &Frame, page: &OwnerPage) -> String {
         @if !page.related.is_empty() {
             h2 { (l.t(related)) }
             ul.tags { @for name in &page.related { li { a href=(format!("/{name}")) { (id(name.as_str())) } } } }
+        }
+        @if !page.collections.is_empty() {
+            h2 { a href=(format!("/collections?owner={}", page.name)) { (l.t(key::COLLECTIONS)) } }
+            (collection_rows(l, &page.collections))
         }
         @if page.repos.iter().all(|(_, rows, _)| rows.is_empty()) { p { (l.t(key::NOTHING_YET)) } }
         @for (kind, list, has_more) in page.repos.iter().filter(|(_, rows, _)| !rows.is_empty()) {

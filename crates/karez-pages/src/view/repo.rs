@@ -134,6 +134,8 @@ pub struct RepoPage {
     pub dates: (Timestamp, Timestamp),
     /// How often files were downloaded.
     pub downloads: u64,
+    /// How many people like it.
+    pub likes: u64,
     /// Where the newest commit stands in the node's log.
     pub log_index: Option<u64>,
     /// How to use it.
@@ -261,7 +263,7 @@ fn facts(l: &Locale, page: &RepoPage) -> Markup {
                 @if page.log_index.is_none() && page.head.origin.is_none() { " " (l.t(key::NOT_IN_LOG)) }
             }
             dt { (l.t(key::CREATED)) } dd { (l.date(page.dates.0)) }
-            dt { (l.t(key::UPDATED)) } dd { (l.date(page.dates.1)) " · " (l.count(key::DOWNLOADS, page.downloads)) }
+            dt { (l.t(key::UPDATED)) } dd { (l.date(page.dates.1)) " · " (l.count(key::DOWNLOADS, page.downloads)) @if page.likes > 0 { " · " (l.count(key::LIKES, page.likes)) } }
         }
         @if !page.tags.is_empty() {
             ul.tags aria-label=(l.plain(key::TAGS)) {

@@ -117,8 +117,8 @@ fn sort_of(word: &str) -> ApiResult<RepoSort> {
         "lastModified" | "last_modified" | "modified" => Ok(RepoSort::Modified),
         "createdAt" | "created_at" => Ok(RepoSort::Created),
         "downloads" => Ok(RepoSort::Downloads),
-        // What is liked is the only trend that this node knows of.
-        "likes" | "trendingScore" | "trending_score" | "trending" => Ok(RepoSort::Likes),
+        "likes" => Ok(RepoSort::Likes),
+        "trendingScore" | "trending_score" | "trending" => Ok(RepoSort::Trending),
         _ => Err(ApiError::invalid("sort must be one of lastModified, trendingScore, createdAt, downloads, likes")),
     }
 }

@@ -2,10 +2,12 @@
 
 use crate::Route;
 
+mod collections;
 mod commit;
 mod commits;
 mod discussion_json;
 mod discussions;
+mod likes;
 mod listing;
 mod people;
 mod preupload;
@@ -27,6 +29,8 @@ pub(crate) fn routes() -> Vec<Route> {
     table.extend(repos::routes());
     table.extend(listing::routes());
     table.extend(people::routes());
+    table.extend(likes::routes());
+    table.extend(collections::routes());
     table.extend(yaml::routes());
     table.extend(safetensors::routes());
     table.extend(sinks::routes());

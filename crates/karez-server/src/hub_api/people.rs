@@ -97,21 +97,26 @@ async fn user_overview(
     let mut body = user_json(&found.account);
     body["createdAt"] = found.account.created.to_string().into();
     body["orgs"] = found.orgs.iter().map(|(org, _)| org_json(org)).collect();
-    for key in ["numDiscussions", "numPapers", "numUpvotes", "numLikes", "numFollowing", "numFollowers"] {
+    for key in ["numDiscussions", "numPapers", "numUpvotes", "numFollowing", "numFollowers"] {
         body[key] = 0.into();
     }
+    body["numLikes"] = state.hub.liked_by(&caller, params.text("user")).await?.len().into();
     counts_into(&mut body, found.counts);
     Ok(json(body))
 }
 
-/// Followers, following and likes: lists that clients ask for and that are empty here.
+/// Followers and following: lists that clients ask for and that are empty here; and likes.
 async fn user_list(
     State(state): State<AppState>,
     Caller(caller): Caller,
     params: Params,
 ) -> ApiResult<axum::Json<Value>> {
-    let known = ["followers", "following", "likes"].contains(&params.text("list"));
-    if !known {
+    if params.text("list") == "likes" {
+        let liked = state.hub.liked_by(&caller, params.text("user")).await?;
+        let like = |(repo, at): &(karez_hub::Repo, karez_types::Timestamp)| json!({ "createdAt": at, "repo": { "name": repo.address().id(), "type": repo.kind.as_str() } });
+        return Ok(json(liked.iter().map(like).collect()));
+    }
+    if !["followers", "following"].contains(&params.text("list")) {
         return Err(
             karez_hub::HubError::Missing("users have an overview, followers, following and likes".into()).into()
         );
@@ -120,7 +125,19 @@ async fn user_list(
     Ok(json(json!([])))
 }
 
-fn user_json(account: &Account) -> Value {
+/// Returns a person or an organisation, as the owner of something.
+pub(super) fn owner_json(account: &Account) -> Value {
+    match account.kind {
+        karez_hub::AccountKind::Organization => org_json(account),
+        karez_hub::AccountKind::User => {
+            let mut body = user_json(account);
+            body["name"] = account.name.as_str().into();
+            body
+        }
+    }
+}
+
+pub(super) fn user_json(account: &Account) -> Value {
     json!({
         "_id": account_id(account),
         "type": "user",

@@ -4,14 +4,16 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
+use karez_federation::upstream::VIA_HEADER;
 use karez_formats::http_range::{RangeRequest, parse};
-use karez_hub::{HubError, Resolved};
+use karez_hub::{Actor, HubError, Resolved};
 use karez_types::{ByteRange, RepoAddress, RepoPath, Revision};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::repo_json::withdrawn_header;
 use crate::error::{ApiResult, header_text};
 use crate::extract::{Base, Caller, Params, Target};
+use crate::pages::{CameFrom, network};
 use crate::{AppState, BodyBound, Guard, Route, Verb};
 
 pub(super) fn routes() -> Vec<Route> {
@@ -45,7 +47,9 @@ async fn file_resolve(
     headers.extend(withdrawn_header(&repo));
     let is_head = request.method() == Method::HEAD;
     if counts_as_download(is_head, asked, &file) {
-        state.hub.download_count(repo.id);
+        if let Some(reader) = reader_of(&caller, &request) {
+            state.hub.download_count(repo.id, &reader);
+        }
         if let (Some(large), Some(upstreams)) = (&file.large, &state.upstreams) {
             let saved_bytes = if large.hash.is_some() { large.file_bytes } else { 0 };
             upstreams.file_used(&repo, large.sha256, saved_bytes);
@@ -162,6 +166,21 @@ fn counts_as_download(is_head: bool, asked: &HeaderMap, file: &Resolved) -> bool
     }
     let from_start = range.is_none_or(|range| range.trim_start().starts_with("bytes=0-"));
     if comes_through_xet { is_head } else { !is_head && from_start }
+}
+
+/// Returns who is counted for a download; nobody for other nodes, which fetch for readers that they count themselves.
+fn reader_of(caller: &Actor, request: &Request) -> Option<String> {
+    let headers = request.headers();
+    let agent = headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if headers.contains_key(VIA_HEADER) || agent.starts_with("karez/") {
+        return None;
+    }
+    if let Some(user) = caller.user() {
+        return Some(format!("account {}", user.account.id.0));
+    }
+    // Where it is not known, all are one.
+    let from = request.extensions().get::<CameFrom>().map(|from| network(from.0));
+    Some(from.map_or_else(String::new, |from| from.to_string()))
 }
 
 /// Tells whether a header lists this tag. Weak tags count: the tag names the bytes themselves.

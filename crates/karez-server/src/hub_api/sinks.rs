@@ -1,13 +1,12 @@
 //! Addresses that clients visit on their own: answered shortly, and nothing is kept.
 
-use axum::extract::State;
 use axum::http::StatusCode;
-use karez_hub::{HubError, Right};
+use karez_hub::HubError;
 use serde_json::{Value, json};
 
-use crate::error::{ApiError, ApiResult};
-use crate::extract::{Caller, Target, json};
-use crate::{AppState, BodyBound, Guard, Route, Verb};
+use crate::error::ApiError;
+use crate::extract::json;
+use crate::{BodyBound, Guard, Route, Verb};
 
 pub(super) fn routes() -> Vec<Route> {
     use {BodyBound as B, Guard as G, Verb as V};
@@ -16,7 +15,6 @@ pub(super) fn routes() -> Vec<Route> {
         Route::new(V::Get, "/api/agent-harnesses", G::Anyone, B::Empty, agent_harnesses),
         Route::new(V::Get, "/api/models-tags-by-type", G::Anyone, B::Empty, tags_by_type),
         Route::new(V::Get, "/api/datasets-tags-by-type", G::Anyone, B::Empty, tags_by_type),
-        Route::new(V::Get, "/api/{kinds}/{owner}/{name}/likers", G::RepoRead, B::Empty, nobody_yet),
     ]
 }
 
@@ -31,14 +29,4 @@ async fn agent_harnesses() -> ApiError {
 
 async fn tags_by_type() -> axum::Json<Value> {
     json(json!({}))
-}
-
-/// People cannot like repositories here yet.
-async fn nobody_yet(
-    State(state): State<AppState>,
-    Caller(caller): Caller,
-    Target(address): Target,
-) -> ApiResult<axum::Json<Value>> {
-    state.hub.auth_check(&caller, &address, Right::Read).await?;
-    Ok(json(json!([])))
 }

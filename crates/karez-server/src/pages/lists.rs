@@ -56,6 +56,7 @@ pub(super) fn row(info: &RepoInfo) -> RepoRow {
         license: repo.tags.iter().find_map(|tag| tag.strip_prefix("license:")).map(clip),
         modified: info.modified,
         downloads: repo.downloads,
+        likes: repo.likes,
         remote: info.origin.as_ref().map(|origin| origin.remote.clone()),
     }
 }
@@ -139,6 +140,8 @@ fn query_of(words: &str, sort: &str, kind: Option<RepoKind>, chosen: &[Narrowing
         order: match sort {
             "created" => SearchOrder::Descending(OrderBy::Created),
             "downloads" => SearchOrder::Descending(OrderBy::Downloads),
+            "likes" => SearchOrder::Descending(OrderBy::Likes),
+            "trending" => SearchOrder::Descending(OrderBy::Trending),
             // What fits the words best comes first, unless somebody asks for another order.
             "" if !words.is_empty() => SearchOrder::Relevance,
             _ => SearchOrder::Descending(OrderBy::Modified),

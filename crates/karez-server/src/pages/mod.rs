@@ -12,6 +12,7 @@ mod admin;
 mod answer;
 mod asked;
 mod change;
+mod collections;
 mod commits;
 mod errors;
 mod files;
@@ -33,7 +34,7 @@ use crate::{BodyBound, Guard, Route, Verb};
 pub(crate) use answer::IsPage;
 pub(crate) use asked::takes_page;
 pub(crate) use errors::{Told, page_headers, page_of_error};
-pub(crate) use session::{CameFrom, SignInTries, session_secret};
+pub(crate) use session::{CameFrom, SignInTries, network, session_secret};
 
 /// Templates of the pages.
 const TEMPLATES: &[&str] = &[
@@ -47,6 +48,8 @@ const TEMPLATES: &[&str] = &[
     "/{repo}/commits/{rev}",
     "/{repo}/commit/{rev}",
     "/{repo}/refs",
+    "/collections",
+    "/collections/{namespace}/{slug}",
     "/-/node",
     "/-/search",
     "/-/sign-in",
@@ -92,6 +95,8 @@ pub(crate) fn routes() -> Vec<Route> {
         Route::new(V::Get, "/{repo}/commit/{rev}", G::RepoRead, B::Empty, commits::commit),
         Route::new(V::Get, "/{repo}/refs", G::RepoRead, B::Empty, commits::refs),
         Route::new(V::Get, "/-/node", G::Anyone, B::Empty, node::node),
+        Route::new(V::Get, "/collections", G::Anyone, B::Empty, collections::list),
+        Route::new(V::Get, "/collections/{namespace}/{slug}", G::Anyone, B::Empty, collections::one),
         Route::new(V::Get, "/-/search", G::Anyone, B::Empty, lists::everything),
         Route::new(V::Get, "/-/sign-in", G::Anyone, B::Empty, sign_in::form),
         Route::new(V::Post, "/-/sign-in", G::Anyone, B::Form, sign_in::sign_in),

@@ -8,6 +8,7 @@ use karez_types::{OwnerName, RepoKind};
 
 use super::answer::page;
 use super::asked::Asked;
+use super::collections::about;
 use super::lists::{Looking, find, row};
 use crate::AppState;
 use crate::error::ApiResult;
@@ -16,6 +17,8 @@ use crate::front::nothing_here;
 
 /// Repositories of each kind on the page.
 const ITEMS: u64 = 10;
+/// Collections on the page.
+const COLLECTIONS_MAX: usize = 5;
 /// Members, or organisations, on the page.
 const RELATED_MAX: usize = 100;
 
@@ -44,7 +47,10 @@ pub(super) async fn owner(
         let found = find(&state, &asked.caller, *kind, &looking).await?;
         repos.push((*kind, found.items.iter().map(row).collect(), found.next.is_some()));
     }
+    let found = hub.collection_list(&asked.caller, Some(account.name.as_str()), None, None).await?;
+    let collections = found.items.iter().take(COLLECTIONS_MAX).map(about).collect();
     let related = related.into_iter().take(RELATED_MAX).map(|(account, _)| account.name).collect();
-    let owner = OwnerPage { name: account.name, fullname: account.fullname, is_organization, related, repos };
+    let owner =
+        OwnerPage { name: account.name, fullname: account.fullname, is_organization, related, collections, repos };
     Ok(page(&asked, owner_page(&asked.frame, &owner)))
 }

@@ -220,6 +220,7 @@ pub(super) async fn repo(
         derived_more,
         dates: (info.repo.created, info.modified),
         downloads: info.repo.downloads,
+        likes: info.repo.likes,
         log_index,
         snippets: snippets(&asked.base, &address, &files, info.repo.library_name.as_deref()),
         doors: super::change::doors(caller, &info.repo),

@@ -192,7 +192,7 @@ fn account_key(name: &str) -> String {
 }
 
 /// One subscriber has 2^64 addresses of IPv6.
-fn network(from: IpAddr) -> IpAddr {
+pub(crate) fn network(from: IpAddr) -> IpAddr {
     match from {
         IpAddr::V4(_) => from,
         IpAddr::V6(address) => IpAddr::V6((u128::from(address) & !u128::from(u64::MAX)).into()),

@@ -70,6 +70,9 @@ impl Case {
             ("{event}", "000000000001000000000001"),
             ("{tag}", "latest"),
             ("{style}", "style.css"),
+            ("{namespace}", "alice"),
+            ("{slug}", "none-000000000000000000000000"),
+            ("{item}", "1"),
             ("{digest}", &format!("sha256:{hash}")),
         ] {
             path = path.replace(parameter, value);
@@ -94,6 +97,13 @@ impl Case {
             (BodyBound::Git, _) => return b"0000".to_vec(),
             // A form without a proof gets nobody past: `forms.rs` has what is in them.
             (BodyBound::Form | BodyBound::Upload, _) => return b"proof=none&token=none".to_vec(),
+            (BodyBound::Json, "collections") if self.verb == Verb::Post => {
+                json!({ "title": "Good ones", "namespace": owner })
+            }
+            (BodyBound::Json, "items") if self.verb == Verb::Post => {
+                json!({ "item": { "id": "alice/open", "type": kind } })
+            }
+            (BodyBound::Json, "collections" | "items") => json!({ "position": 1 }),
             (BodyBound::Json, "oai") => return b"verb=Identify".to_vec(),
             (BodyBound::Json, "create") => json!({ "name": "new", "type": kind, "sdk": "static" }),
             (BodyBound::Json, "delete") => json!({ "name": repo, "organization": owner, "type": kind }),

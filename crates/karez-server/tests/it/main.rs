@@ -20,6 +20,7 @@ mod people;
 mod provider;
 mod repos;
 mod search;
+mod social;
 mod xet_client;
 mod yaml;
 
