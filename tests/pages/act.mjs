@@ -5,7 +5,7 @@ const wishes = JSON.parse(process.argv[2]);
 const browser = await chromium.launch({ executablePath: wishes.chromium, args: ["--no-sandbox", "--disable-dev-shm-usage"] });
 const context = await browser.newContext({ viewport: { width: wishes.width ?? 360, height: 740 }, javaScriptEnabled: wishes.scripts ?? false });
 const page = await context.newPage();
-const seen = { elsewhere: [], refused: [], ran: [], texts: [], sent: [] };
+const seen = { elsewhere: [], refused: [], ran: [], texts: [], sent: [], arrived: [] };
 // What the pages of somebody else ask for is theirs, and does not leave this machine.
 const isTheirs = (request) => Boolean(wishes.theirs) && request.frame().url().startsWith(wishes.theirs);
 const isElsewhere = (request) => ![wishes.endpoint, wishes.theirs].some((own) => own && request.url().startsWith(own)) && !isTheirs(request);
@@ -22,7 +22,16 @@ page.on("request", (request) => {
 	if (isElsewhere(request)) seen.elsewhere.push(request.url());
 	if (request.method() === "PUT") seen.sent.push(new URL(request.url()).pathname.split("/").pop());
 });
-let broken = 0;
+page.on("response", (answer) => {
+	if (answer.request().method() === "PUT" && answer.ok()) seen.arrived.push(new URL(answer.url()).pathname.split("/").pop());
+});
+// The line: how many parts it still breaks, and behind which part it is down for good.
+let breaks = 0;
+let end = Infinity;
+await page.route("**/-/lfs/upload/**", (route) => {
+	const part = Number(new URL(route.request().url()).pathname.split("/").pop());
+	return route.request().method() === "PUT" && (breaks-- > 0 || part > end) ? route.abort() : route.continue();
+});
 const steps = {
 	goto: (path) => page.goto(wishes.endpoint + path),
 	fill: (selector, text) => page.fill(selector, text),
@@ -31,9 +40,11 @@ const steps = {
 	// A click is over when the page that it leads to is there.
 	click: (selector) => Promise.all([page.waitForLoadState("load"), page.click(selector)]),
 	wait: (url) => page.waitForURL((now) => now.href.includes(url), { timeout: 60_000 }),
-	// The line breaks: so many parts do not arrive.
-	breaks: (times) =>
-		page.route("**/-/lfs/upload/**", (route) => (route.request().method() === "PUT" && broken++ < times ? route.abort() : route.continue())),
+	breaks: (times) => (breaks = times),
+	end: (part) => (end = part ?? Infinity),
+	arrived: async (count) => {
+		while (seen.arrived.length < count) await page.waitForTimeout(50);
+	},
 	note: async () => seen.texts.push(await page.evaluate(() => document.querySelector("main, body").innerText)),
 };
 try {

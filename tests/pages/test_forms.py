@@ -97,14 +97,14 @@ def test_a_repository_from_its_beginning_to_its_end(node, boss, act, tmp_path, s
 
 
 def test_a_large_file_goes_on_where_the_line_broke(node, boss, act, tmp_path):
-    """With scripts: in parts, the broken ones again, and after the page was closed only what was missing."""
+    """With scripts: in parts; the broken ones again; and when the page is opened anew, only what is missing."""
     large = tmp_path / "weights.bin"
     content = os.urandom(20 << 20)
     large.write_bytes(content)
-    page = [["goto", "/boss/m/upload/main"], ["fill", "#folder", "big"], ["breaks", 2], ["files", "#file", str(large)], ["click", "#upload button"]]
-    seen = act(endpoint=node.endpoint, scripts=True, steps=boss + page + [["wait", "/tree/main/big"], ["note"]])
-    assert len(seen["sent"]) == 22 and len(set(seen["sent"])) == 20, seen["sent"]
-    assert "weights.bin" in seen["texts"][0]
+    page = [["goto", "/boss/m/upload/main"], ["fill", "#folder", "big"], ["files", "#file", str(large)], ["click", "#upload button"]]
+    seen = act(endpoint=node.endpoint, scripts=True, steps=boss + [["breaks", 2], ["end", 12], *page, ["arrived", 12], ["end"], *page, ["wait", "/tree/main/big"], ["note"]])
+    assert len(seen["arrived"]) == 20 and len(set(seen["arrived"])) == 20, seen["arrived"]
+    assert len(seen["sent"]) > 22 and "weights.bin" in seen["texts"][0]
     assert hashlib.sha256(read(node, "/boss/m/resolve/main/big/weights.bin")).digest() == hashlib.sha256(content).digest()
 
 

@@ -7,9 +7,10 @@ use karez_federation::Federation;
 use karez_federation::provider::Provider;
 use karez_federation::upstream::Upstreams;
 use karez_hub::Hub;
+use tokio::sync::Semaphore;
 
 use crate::log::{LogCache, NewsCache};
-use crate::pages::SignInTries;
+use crate::pages::{ROOM_PIECES, SignInTries};
 
 /// Shared by all requests; cheap to clone.
 #[derive(Clone)]
@@ -30,6 +31,8 @@ pub struct AppState {
     pub(crate) log: Arc<LogCache>,
     pub(crate) news: Arc<NewsCache>,
     pub(crate) sign_in_tries: Arc<SignInTries>,
+    /// Room for forms with files, in pieces.
+    pub(crate) form_room: Arc<Semaphore>,
 }
 
 impl AppState {
@@ -47,6 +50,7 @@ impl AppState {
             log,
             news,
             sign_in_tries,
+            form_room: Arc::new(Semaphore::new(ROOM_PIECES)),
         }
     }
 

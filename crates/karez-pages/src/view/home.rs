@@ -39,6 +39,9 @@ pub fn home(frame: &Frame, page: &HomePage) -> String {
             h2 { a href="/models?sort=downloads" { (l.t(key::MODELS)) } " · " (l.t(key::MOST_USED)) }
             (rows(l, &page.most_used))
         }
+        @if frame.user.is_some() {
+            p { a href="/-/publish" { (l.t(key::PUBLISH_TABLE)) } " · " a href="/-/new" { (l.t(key::NEW_REPO)) } }
+        }
         h2 { (l.t(key::HOME_TOOLS)) }
         p { (l.fill(key::HOME_TOOLS_HOW, &[("variable", id("HF_ENDPOINT"))])) }
         pre dir="ltr" { code { (tools) } }

@@ -4,12 +4,15 @@
 //! at before its proof was found genuine. With files, the proof comes first, and what a stranger sends behind a
 //! wrong one is not kept.
 
+use std::sync::Arc;
+
 use axum::extract::{FromRequest, Multipart, Request};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use karez_hub::{Actor, HubError};
 use karez_pages::{Notice, key, stale_page};
 use percent_encoding::percent_decode_str;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::answer::form_page;
 use super::asked::{Asked, frame, takes_page, wants_html};
@@ -42,9 +45,38 @@ pub(super) struct Form {
     /// Files.
     pub files: Vec<FormFile>,
     fields: Vec<(String, String)>,
+    /// The place in memory of what came in parts.
+    room: Option<OwnedSemaphorePermit>,
 }
 
+/// Bytes that all forms with files may hold together, in pieces of [`ROOM_PIECE_BYTES`]: eight of the largest.
+pub(crate) const ROOM_PIECES: usize = 128 << 10;
+/// One piece of that room, in bytes.
+const ROOM_PIECE_BYTES: usize = 1 << 10;
+/// Longest proof, in bytes. Ours have about a hundred.
+const PROOF_BYTES_MAX: usize = 1_000;
+
 impl Form {
+    /// Takes room for bytes that came; the node is busy when there is none.
+    fn room_take(&mut self, room: &Arc<Semaphore>, bytes: usize) -> ApiResult<()> {
+        let pieces = u32::try_from(bytes.div_ceil(ROOM_PIECE_BYTES)).unwrap_or(u32::MAX);
+        let taken = Arc::clone(room).try_acquire_many_owned(pieces).map_err(|_| ApiError(HubError::Busy))?;
+        match &mut self.room {
+            Some(room) => room.merge(taken),
+            None => self.room = Some(taken),
+        }
+        Ok(())
+    }
+
+    /// Finds out whose session sent it, once its proof was found genuine.
+    async fn caller_find(&mut self, state: &AppState) -> ApiResult<()> {
+        if let Some(secret) = session_secret(&self.asked.headers) {
+            self.asked.caller = state.hub.session_actor(secret).await?;
+            self.asked.frame.user = self.asked.caller.user().map(|user| user.account.name.to_string());
+        }
+        Ok(())
+    }
+
     /// Returns a field; the empty text when there is none.
     pub(super) fn value(&self, name: &str) -> &str {
         self.fields.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value)
@@ -128,7 +160,7 @@ impl FromRequest<AppState> for Form {
             .get(header::CONTENT_TYPE)
             .is_some_and(|kind| kind.as_bytes().starts_with(b"multipart/form-data"));
         let request = Request::from_parts(parts, body);
-        let mut form = Form { asked, fields: Vec::new(), files: Vec::new() };
+        let mut form = Form { asked, fields: Vec::new(), files: Vec::new(), room: None };
         let is_ours = if has_files {
             read_parts(request, state, &mut form).await.map_err(IntoResponse::into_response)?
         } else {
@@ -139,10 +171,8 @@ impl FromRequest<AppState> for Form {
         if !is_ours {
             return Err(refused(state, &form.asked));
         }
-        if let Some(secret) = session_secret(&form.asked.headers) {
-            let actor = state.hub.session_actor(secret).await;
-            form.asked.caller = actor.map_err(|error| ApiError(error).into_response())?;
-            form.asked.frame.user = form.asked.caller.user().map(|user| user.account.name.to_string());
+        if !has_files {
+            form.caller_find(state).await.map_err(IntoResponse::into_response)?;
         }
         Ok(form)
     }
@@ -156,20 +186,32 @@ async fn read_parts(request: Request, state: &AppState, form: &mut Form) -> ApiR
         .await
         .map_err(|error| ApiError::invalid(format!("the form cannot be read: {}", error.body_text())))?;
     let mut is_ours = false;
-    while let Some(part) = parts.next_field().await.map_err(|error| broken(&error))? {
+    while let Some(mut part) = parts.next_field().await.map_err(|error| broken(&error))? {
         let name: String = part.name().unwrap_or_default().chars().take(NAME_BYTES_MAX).collect();
         let file = part.file_name().map(str::to_owned);
-        let content = part.bytes().await.map_err(|error| broken(&error))?;
+        let mut content = Vec::new();
+        while let Some(piece) = part.chunk().await.map_err(|error| broken(&error))? {
+            if !is_ours && content.len() + piece.len() > PROOF_BYTES_MAX {
+                return Ok(false);
+            }
+            form.room_take(&state.form_room, piece.len())?;
+            content.extend_from_slice(&piece);
+        }
         if !is_ours {
             let proof = std::str::from_utf8(&content).unwrap_or_default();
             is_ours = name == "proof" && form_is_ours(state, &form.asked.headers, &form.asked.base, proof);
             if !is_ours {
                 return Ok(false);
             }
+            // Files are held in memory, so only for somebody whom the node knows.
+            form.caller_find(state).await?;
+            if form.asked.caller.is_anonymous() {
+                return Err(ApiError(HubError::SignInNeeded("sign in before you send files".to_owned())));
+            }
         } else if let Some(file) = file {
             // A form without a chosen file sends one without a name.
             if !file.is_empty() && form.files.len() < FILES_MAX {
-                form.files.push(FormFile { name: file, content: content.into() });
+                form.files.push(FormFile { name: file, content });
             }
         } else if form.fields.len() < FIELDS_MAX {
             form.fields.push((name, String::from_utf8_lossy(&content).into_owned()));

@@ -34,6 +34,7 @@ use crate::{BodyBound, Guard, Route, Verb};
 pub(crate) use answer::IsPage;
 pub(crate) use asked::takes_page;
 pub(crate) use errors::{Told, page_headers, page_of_error};
+pub(crate) use form::ROOM_PIECES;
 pub(crate) use session::{CameFrom, SignInTries, network, session_secret};
 
 /// Templates of the pages.

@@ -445,6 +445,50 @@ async fn a_large_file_travels_in_parts() {
     }
 }
 
+/// Files of a form are held in memory: for whom the node knows, and all together only so many.
+#[tokio::test]
+async fn files_of_strangers_are_not_held() {
+    let node = TestNode::start().await;
+    node.client("alice").repo_create("model", "alice/m", "public").await;
+    let mut nobody = Browser::of(&node);
+    let proof = nobody.proof("/-/sign-in").await;
+    let body = multipart(&[("proof", &proof)], &[("x.bin", &vec![7; 1 << 20])]);
+    let kind = "multipart/form-data; boundary=XX";
+    for action in ["/alice/m/upload/main", "/-/publish"] {
+        nobody.ask(Method::POST, action, Some((kind, body.clone())), &[]).await.expect(401);
+    }
+    let long = multipart(&[("proof", &"x".repeat(1 << 20))], &[]);
+    nobody.ask(Method::POST, "/-/publish", Some((kind, long)), &[]).await.expect(400);
+    // Forms that begin and do not end hold what they sent, until there is no room; it comes back when they go.
+    let mut alice = Browser::signed_in(&node, "alice", TokenRole::Write).await;
+    let action = "/alice/m/upload/main";
+    let proof = alice.proof(action).await;
+    let session = alice.cookie_header();
+    let whole = multipart(&[("proof", proof.as_str()), ("folder", "f")], &[("x.bin", &vec![7; 15 << 20])]);
+    let begun = bytes::Bytes::from(whole[..whole.len() - 8].to_vec());
+    let hold = || {
+        use futures::StreamExt as _;
+        let pieces = futures::stream::iter([Ok::<_, std::io::Error>(begun.clone())]).chain(futures::stream::pending());
+        let request = node.anonymous().request(Method::POST, action).header("accept", ACCEPT);
+        let request = request.header("content-type", kind).header("cookie", session.as_str());
+        let (client, body) = (node.anonymous(), karez_testkit::reqwest::Body::wrap_stream(pieces));
+        tokio::spawn(async move { client.send(request.body(body)).await })
+    };
+    let mut held: Vec<_> = (0..7).map(|_| hold()).collect();
+    let mut answers = Vec::new();
+    while answers.last() != Some(&503) {
+        // Eight fill the room: the next one that comes is refused, be it this or the one that is asked for below.
+        held.push(hold());
+        assert!(answers.len() < 60, "there is always room: {answers:?}");
+        answers.push(alice.ask(Method::POST, action, Some((kind, whole.clone())), &[]).await.status);
+    }
+    held.into_iter().for_each(|held| held.abort());
+    while answers.last() != Some(&303) {
+        assert!(answers.len() < 400, "the room does not come back: {answers:?}");
+        answers.push(alice.ask(Method::POST, action, Some((kind, whole.clone())), &[]).await.status);
+    }
+}
+
 #[tokio::test]
 async fn a_table_is_published_without_a_command_line() {
     let node = TestNode::start().await;
