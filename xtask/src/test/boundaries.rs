@@ -10,12 +10,13 @@ use crate::{
 };
 
 /// Crates that may name a dependency in their manifest.
-const DIRECT: [(&str, &[&str]); 9] = [
+const DIRECT: [(&str, &[&str]); 10] = [
     ("axum", &["karez-server", "karez", "karez-testkit"]),
     ("hyper", &["karez-server", "karez", "karez-testkit"]),
     ("sqlx", &["karez-catalog"]),
     ("object_store", &["karez-store"]),
     ("tantivy", &["karez-search"]),
+    ("parquet", &["karez-preview"]),
     ("clap", &["karez", "xtask"]),
     ("maud", &["karez-pages"]),
     ("ammonia", &["karez-pages"]),
@@ -23,7 +24,7 @@ const DIRECT: [(&str, &[&str]); 9] = [
 ];
 
 /// Packages that must not appear anywhere below a crate, tests and benchmarks aside.
-const BELOW: [(&str, &[&str]); 10] = [
+const BELOW: [(&str, &[&str]); 11] = [
     ("karez-types", &["tokio", "axum", "sqlx", "http", "reqwest"]),
     ("karez-formats", &["tokio", "axum", "sqlx", "http", "reqwest"]),
     ("karez-pages", &["tokio", "axum", "sqlx", "http", "reqwest", "karez-hub"]),
@@ -34,19 +35,21 @@ const BELOW: [(&str, &[&str]); 10] = [
         "karez-search",
         &["karez-formats", "karez-store", "karez-catalog", "karez-hub", "tokio", "axum", "sqlx", "http", "reqwest"],
     ),
+    ("karez-preview", &["karez-store", "karez-catalog", "karez-hub", "tokio", "axum", "sqlx", "http", "reqwest"]),
     ("karez-hub", &["karez-federation", "karez-server", "axum"]),
     ("karez-federation", &["karez-server", "axum"]),
     ("karez", &["aws-lc-rs", "aws-lc-sys", "openssl-sys", "native-tls", "karez-testkit"]),
 ];
 
 /// Dependencies point one way: a crate may name only those that stand before it.
-const ORDER: [&str; 12] = [
+const ORDER: [&str; 13] = [
     "karez-types",
     "karez-formats",
     "karez-store",
     "karez-catalog",
     "karez-governance",
     "karez-search",
+    "karez-preview",
     "karez-hub",
     "karez-federation",
     "karez-pages",

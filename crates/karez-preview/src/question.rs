@@ -1,0 +1,115 @@
+//! What can be asked of a split, and what is answered: plain values that travel between the node and its child.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::error::PreviewError;
+use crate::format::Format;
+use crate::table::{Column, Hint};
+
+/// Rows of one page (dataset viewer).
+pub const PAGE_ROWS_MAX: u64 = 100;
+
+/// What is asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Question {
+    /// Columns, and how many rows.
+    Describe,
+    /// A page of rows.
+    Rows {
+        /// The first.
+        offset: u64,
+        /// How many.
+        length: u64,
+    },
+    /// A page of the rows that hold all these words.
+    Search {
+        /// The words.
+        query: String,
+        /// The first of them.
+        offset: u64,
+        /// How many.
+        length: u64,
+    },
+    /// A page of the rows that fulfil a condition.
+    Filter {
+        /// The condition; empty for all.
+        condition: String,
+        /// The order; empty for that of the rows.
+        order_by: String,
+        /// The first of them.
+        offset: u64,
+        /// How many.
+        length: u64,
+    },
+    /// Figures of every column.
+    Statistics,
+    /// The bytes of one cell.
+    Cell {
+        /// The row.
+        row: u64,
+        /// The column.
+        column: String,
+    },
+}
+
+/// A file of the split.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileBrief {
+    /// Path in the repository.
+    pub path: String,
+    /// Length, in bytes.
+    pub file_bytes: u64,
+    /// What is remembered of it.
+    pub hint: Hint,
+}
+
+/// A question about a split.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Request {
+    /// What is asked.
+    pub question: Question,
+    /// The format of all files.
+    pub format: Format,
+    /// The files, in order.
+    pub files: Vec<FileBrief>,
+    /// Milliseconds after which what was found so far is the answer.
+    pub soft_millis: u64,
+    /// Bytes of all cells of an answer.
+    pub answer_bytes_max: usize,
+}
+
+/// A row of an answer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Row {
+    /// Its number in the split.
+    pub row: u64,
+    /// A value for each column.
+    pub cells: Vec<Value>,
+    /// Columns whose value is cut.
+    pub cut: Vec<usize>,
+}
+
+/// What was found.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Answer {
+    /// The columns.
+    pub columns: Vec<Column>,
+    /// The rows.
+    pub rows: Vec<Row>,
+    /// How many rows there are: of the split, or of what was searched for.
+    pub rows_total: u64,
+    /// Whether not all rows were looked at.
+    pub is_partial: bool,
+    /// Bytes that the rows take in memory, as far as that is known.
+    pub memory_bytes: u64,
+    /// Figures, as `/statistics` has them.
+    pub statistics: Value,
+    /// The bytes of a cell, as base64.
+    pub cell: Option<String>,
+    /// What to remember, by number of the file.
+    pub hints: Vec<(usize, Hint)>,
+}
+
+/// What comes back from a child.
+pub type Outcome = Result<Answer, PreviewError>;

@@ -1,0 +1,144 @@
+//! CSV, JSON and plain text, packed or not.
+
+use std::io::Write as _;
+
+use karez_preview::{Format, Question};
+use serde_json::{Value, json};
+
+use crate::{ask, ask_again, filter, numbers, rows};
+
+const CSV: &str = "\u{feff}id,name,score,ok,,id\r\n1,\"a, \"\"b\"\"\",0.5,True,x,9\r\n2,\"two\nlines\",NA,False,,9\r\n\r\n3,,2,True,y\r\n";
+
+#[test]
+fn csv_is_read_as_pandas_reads_it() {
+    let found = ask(Format::Csv, &[("a.csv", CSV.as_bytes())], rows(0, 10)).unwrap();
+    let columns: Vec<(&str, &str)> =
+        found.columns.iter().map(|column| (column.name.as_str(), column.dtype().unwrap())).collect();
+    assert_eq!(
+        columns,
+        [
+            ("id", "int64"),
+            ("name", "string"),
+            ("score", "float64"),
+            ("ok", "bool"),
+            ("Unnamed: 4", "string"),
+            ("id.1", "float64")
+        ]
+    );
+    let cells: Vec<&[Value]> = found.rows.iter().map(|row| row.cells.as_slice()).collect();
+    assert_eq!(json!(cells[0]), json!([1, "a, \"b\"", 0.5, true, "x", 9.0]));
+    assert_eq!(json!(cells[1]), json!([2, "two\nlines", null, false, null, 9.0]));
+    assert_eq!(json!(cells[2]), json!([3, null, 2.0, true, "y", null]));
+    assert_eq!((found.rows_total, found.is_partial), (3, false));
+    let found = ask(Format::Tsv, &[("a.tsv", b"a\tb\n1\tx,y\n")], rows(0, 10)).unwrap();
+    assert_eq!(json!(found.rows[0].cells), json!([1, "x,y"]));
+}
+
+#[test]
+fn json_is_lines_or_one_array() {
+    let lines = b"{\"b\": 1, \"a\": [1, 2.5]}\n\n{\"a\": null, \"b\": 2, \"c\": {\"x\": \"]}\\\"\"}}\n";
+    let array = b" [ {\"b\": 1, \"a\": [1, 2.5]},{\"a\": null, \"b\": 2, \"c\": {\"x\": \"]}\\\"\"}} ]\n";
+    for (name, bytes) in [("a.jsonl", &lines[..]), ("a.json", &array[..])] {
+        let found = ask(Format::Json, &[(name, bytes)], rows(0, 10)).unwrap();
+        let names: Vec<&str> = found.columns.iter().map(|column| column.name.as_str()).collect();
+        assert_eq!(names, ["b", "a", "c"], "{name}: in the order of the file");
+        assert_eq!(
+            found.columns[1].feature,
+            json!({ "feature": { "dtype": "float64", "_type": "Value" }, "_type": "List" })
+        );
+        assert_eq!(found.columns[2].feature, json!({ "x": { "dtype": "string", "_type": "Value" } }));
+        assert_eq!(json!(found.rows[1].cells), json!([2, null, { "x": "]}\"" }]));
+        assert_eq!(found.rows_total, 2);
+    }
+    let found = ask(Format::Json, &[("a.jsonl", b"{\"a\": 1}\n{\"a\": \"x\"}\n{\"a\": [1]}")], rows(2, 1)).unwrap();
+    assert_eq!((&found.columns[0].feature, &found.rows[0].cells[0]), (&json!({ "_type": "Json" }), &json!([1])));
+    let found = ask(Format::Json, &[("a.json", b"[1, 2, null, \"x\"]")], rows(0, 9)).unwrap();
+    assert_eq!(found.rows_total, 4);
+}
+
+#[test]
+fn text_has_a_row_for_each_line() {
+    let found = ask(Format::Text, &[("a.txt", "one\r\n\nthree".as_bytes())], rows(0, 9)).unwrap();
+    let lines: Vec<&Value> = found.rows.iter().map(|row| &row.cells[0]).collect();
+    assert_eq!(lines, ["one", "", "three"]);
+}
+
+#[test]
+fn packed_files_are_read_from_their_front() {
+    let plain: String = (0..50_000).map(|n| format!("{{\"n\": {n}}}\n")).collect();
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    gzip.write_all(plain.as_bytes()).unwrap();
+    let gzip = gzip.finish().unwrap();
+    let zstd = zstd::encode_all(plain.as_bytes(), 1).unwrap();
+    for (name, bytes) in [("a.jsonl.gz", &gzip), ("a.jsonl.zst", &zstd)] {
+        let found = ask(Format::Json, &[(name, bytes)], rows(49_990, 3)).unwrap();
+        assert_eq!((numbers(&found), found.rows_total), (vec![49_990, 49_991, 49_992], 50_000), "{name}");
+        assert!(found.hints[0].1.marks.is_empty(), "{name}: no byte of it is the start of a row");
+    }
+}
+
+#[test]
+fn what_is_remembered_saves_the_way() {
+    let plain: String = (0..200_000).map(|n| format!("{n},\"value {n}\"\n")).collect();
+    let plain = format!("n,v\n{plain}");
+    let file = [("a.csv", plain.as_bytes())];
+    let first = ask(Format::Csv, &file, rows(199_000, 2)).unwrap();
+    assert_eq!((first.rows_total, first.rows[1].cells[0].clone()), (200_000, 199_001.into()));
+    let hint = &first.hints[0].1;
+    assert!(hint.rows == Some(200_000) && hint.marks.len() > 10, "{hint:?}");
+    let again = ask_again(Format::Csv, &file, rows(150_000, 2), &first.hints).unwrap();
+    assert_eq!((again.rows[0].cells.clone(), again.hints.len()), (vec![150_000.into(), "value 150000".into()], 0));
+    // A mark is the start of a row, so what stands before it is not read: it may be anything.
+    let before = hint.marks.iter().rfind(|(row, _)| *row <= 150_000).unwrap().1;
+    let mut spoiled = plain.clone().into_bytes();
+    let from = usize::try_from(before).unwrap() - 5_000;
+    spoiled[from..from + 4_000].fill(b'"');
+    let again = ask_again(Format::Csv, &[("a.csv", &spoiled)], rows(150_000, 1), &first.hints).unwrap();
+    assert_eq!(again.rows[0].cells[0], 150_000);
+}
+
+#[test]
+fn texts_are_searched_filtered_and_counted() {
+    let file = [("a.csv", CSV.as_bytes())];
+    let found = ask(Format::Csv, &file, filter("score > 0 AND ok", "id DESC")).unwrap();
+    assert_eq!((found.rows_total, numbers(&found)), (2, vec![2, 0]));
+    let found = ask(Format::Csv, &file, Question::Search { query: "LINES".into(), offset: 0, length: 9 }).unwrap();
+    assert_eq!(numbers(&found), [1]);
+    let found = ask(Format::Csv, &file, Question::Statistics).unwrap();
+    assert_eq!(found.statistics[2]["column_statistics"]["nan_count"], 1);
+    assert_eq!(found.statistics[3]["column_statistics"]["frequencies"], json!({ "True": 2, "False": 1 }));
+}
+
+#[test]
+fn folders_of_pictures_have_labels() {
+    let png = |width: u8| {
+        let mut bytes = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0".to_vec();
+        bytes.extend([width, 0, 0, 0, 7, 8, 2, 0, 0, 0]);
+        bytes
+    };
+    let (one, two) = (png(4), png(9));
+    let files = [("x/cat/a.png", &one[..]), ("x/dog/b.png", &two[..]), ("x/dog/c.jpg", &b"not a picture"[..])];
+    let found = ask(Format::Images, &files, rows(0, 9)).unwrap();
+    assert_eq!(found.columns[1].feature, json!({ "names": ["cat", "dog"], "_type": "ClassLabel" }));
+    assert_eq!(found.rows[1].cells[0], json!({ "type": "image/png", "width": 9, "height": 7, "path": "x/dog/b.png" }));
+    assert_eq!(json!(found.rows[2].cells), json!([{ "path": "x/dog/c.jpg" }, 1]));
+    let found = ask(Format::Images, &files, Question::Statistics).unwrap();
+    assert_eq!(found.statistics[0]["column_statistics"]["nan_count"], 1);
+    assert_eq!(found.statistics[0]["column_statistics"]["max"], 9);
+}
+
+/// Heads of one second of sound at 16 kHz, written down by hand from the definitions of the formats.
+#[test]
+fn sounds_say_how_long_they_are() {
+    let mut wav =
+        b"RIFF\x24\x7d\0\0WAVEfmt \x10\0\0\0\x01\0\x01\0\x80\x3e\0\0\0\x7d\0\0\x02\0\x10\0data\0\x7d\0\0".to_vec();
+    wav.extend([0; 100]);
+    let mut flac = b"fLaC\x80\0\0\x22\x10\0\x10\0\0\0\x0b\0\0\x0b\x03\xe8\0\xf0".to_vec();
+    flac.extend([0, 0, 0x3e, 0x80]);
+    flac.extend([0; 32]);
+    let files = [("a.wav", &wav[..]), ("b.flac", &flac[..])];
+    let found = ask(Format::Sounds, &files, rows(0, 9)).unwrap();
+    let shown = |row: usize| (&found.rows[row].cells[0]["sampling_rate"], &found.rows[row].cells[0]["duration"]);
+    assert_eq!(shown(0), (&json!(16_000), &json!(1.0)));
+    assert_eq!(shown(1), (&json!(16_000), &json!(1.0)));
+}
