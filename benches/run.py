@@ -18,6 +18,7 @@ import bytes_in  # noqa: E402
 import bytes_out  # noqa: E402
 import idle  # noqa: E402
 import pages  # noqa: E402
+import preview  # noqa: E402
 import requests_rate  # noqa: E402
 import small_files  # noqa: E402
 from bench import Bench, Row  # noqa: E402
@@ -33,6 +34,7 @@ GROUPS = {
     "head": requests_rate.measure,
     "small": small_files.measure,
     "pages": pages.measure,
+    "preview": preview.measure,
 }
 
 

@@ -13,7 +13,7 @@ import pytest
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "clients")]
 
-from content import CARD, PAYLOADS  # noqa: E402
+from content import CARD, NOTEBOOK, PAYLOADS, SAFETENSORS, hostile_rows  # noqa: E402
 from node import Node, free_port  # noqa: E402
 
 for name in list(os.environ):
@@ -55,20 +55,23 @@ def alice(node):
 
     for repo, kind, private in [
         ("alice/base", "model", False), ("alice/m", "model", False), ("alice/data", "dataset", False), ("alice/secret", "model", True),
-        ("alice/evil", "model", False),
+        ("alice/evil", "model", False), ("alice/evil-data", "dataset", False),
     ]:
         api.create_repo(repo, repo_type=kind, private=private)
     files = {
-        "README.md": CARD.encode(), "img/chart.png": png(2000, 40), "src/a b#.py": b"import os\n" * 30, "model.safetensors": os.urandom(300_000),
+        "README.md": CARD.encode(), "img/chart.png": png(2000, 40), "src/a b#.py": b"import os\n" * 30, "book.ipynb": NOTEBOOK.encode(), "small.safetensors": SAFETENSORS, "model.safetensors": os.urandom(300_000),
         "a-very-long-name-" + "x" * 120 + ".txt": b"text " * 400, "notes.txt": b"one\ntwo\n",
     }
     commit("alice/m", "model", files, "first")
     commit("alice/m", "model", {"notes.txt": b"one\nzwei\n"}, "a message that says what was done and why, at some length, so that it must be broken on a phone")
-    commit("alice/data", "dataset", {"README.md": b"---\nlicense: mit\nlanguage: ar\n---\n# \xd8\xa8\xd9\x8a\xd8\xa7\xd9\x86\xd8\xa7\xd8\xaa\n", "a.csv": b"a,b\n1,2\n"}, "data")
+    commit("alice/data", "dataset", {"README.md": b"---\nlicense: mit\nlanguage: ar\n---\n# \xd8\xa8\xd9\x8a\xd8\xa7\xd9\x86\xd8\xa7\xd8\xaa\n", "a.csv": b"a,b,long\n" + b"".join(b"%d,label %d,%s\n" % (n, n % 3, b"text " * 30) for n in range(60))}, "data")
     commit("alice/secret", "model", {"README.md": b"# For alice only\n"}, "secret")
     hostile = "---\nlicense: other\nlicense_name: '<script>alert(1)</script>'\nlanguage: '\"><script>alert(1)</script>'\ntags: ['<img src=x onerror=alert(1)>']\n---\n"
     cards = {f"card-{number}.md": f"{payload}\n\n- {payload}\n".encode() for number, payload in enumerate(PAYLOADS)}
+    commit("alice/evil-data", "dataset", {"train.csv": hostile_rows().encode(), "bad/test.parquet": b"PAR1PAR1"}, "data")
     names = {"\"><img src=x onerror=alert(1)>.txt": b"x", "<svg onload=alert(1)>.md": b"x", "page.html": b"<script>alert(1)</script>", "x.svg": b"<svg xmlns='http://www.w3.org/2000/svg' onload='alert(1)'/>"}
+    book = json.dumps({"nbformat": 4, "cells": [{"cell_type": "markdown", "source": "\n\n".join(PAYLOADS)}] + [{"cell_type": "code", "source": payload, "outputs": [{"output_type": "display_data", "data": {"text/html": payload}}, {"output_type": "stream", "text": payload}]} for payload in PAYLOADS]})
+    names["book.ipynb"] = book.encode()
     commit("alice/evil", "model", {"README.md": (hostile + "\n\n".join(PAYLOADS)).encode()} | cards | names, "<img src=x onerror=alert(1)>")
     return token
 

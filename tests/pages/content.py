@@ -1,5 +1,10 @@
 """What is written in the repositories that the browser looks at."""
 
+import csv
+import io
+import json
+import struct
+
 #: What runs a script, loads something from elsewhere, or leaves the card, in a browser that is let.
 PAYLOADS = [
     "<script>alert(1)</script>",
@@ -55,3 +60,36 @@ print("a long line of code that needs more room than an old phone has, so that i
 
 > said by somebody
 """
+
+
+#: A notebook of every sort of cell.
+NOTEBOOK = json.dumps({"nbformat": 4, "cells": [
+    {"cell_type": "markdown", "source": ["# Rainfall\n", "Text with **weight** and a [link](src/a%20b%23.py).\n"]},
+    {"cell_type": "code", "source": "print('a long line of code that needs more room than an old phone has, so that it is broken there')", "outputs": [
+        {"output_type": "stream", "text": ["1\n", "2\n"]},
+        {"output_type": "execute_result", "data": {"text/html": "<table><thead><tr><th>a</th></tr></thead><tbody><tr><td>1</td></tr></tbody></table>", "text/plain": "a 1"}},
+        {"output_type": "display_data", "data": {"image/png": "AAAA"}},
+        {"output_type": "error", "traceback": ["\u001b[0;31mTypeError\u001b[0m: no"]},
+    ]},
+    {"cell_type": "raw", "source": "raw"},
+]})
+
+
+def safetensors(names: list[str]) -> bytes:
+    """A file of tensors of two numbers each."""
+    header = {name: {"dtype": "F16", "shape": [2], "data_offsets": [4 * at, 4 * at + 4]} for at, name in enumerate(names)}
+    text = json.dumps(header | {"__metadata__": {"format": "pt"}}).encode()
+    return struct.pack("<Q", len(text)) + text + bytes(4 * len(names))
+
+
+SAFETENSORS = safetensors([f"model.layers.{number}.a_long_name_of_a_tensor.weight" for number in range(100)])
+
+
+def hostile_rows() -> str:
+    """A CSV whose names of columns and cells are what strangers try."""
+    out = io.StringIO()
+    rows = csv.writer(out)
+    rows.writerow(PAYLOADS[:5])
+    for payload in PAYLOADS:
+        rows.writerow([payload] * 5)
+    return out.getvalue()

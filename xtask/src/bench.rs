@@ -25,6 +25,7 @@ pub fn run(rows: &[String], net: &[String]) -> Result<bool> {
         ensure_net_packages()?;
     }
     Venv::Hub2.ensure()?;
+    Venv::Bench.ensure()?;
     if !shown(&mut cargo(&["build", "--release", "--package", "karez"]))?.succeeded {
         return Ok(false);
     }
@@ -36,6 +37,7 @@ pub fn run(rows: &[String], net: &[String]) -> Result<bool> {
     command
         .current_dir(root())
         .env("KAREZ_TEST_PROGRAM", target().join("release/karez"))
+        .env("KAREZ_BENCH_PYTHON", Venv::Bench.program("python")?)
         .env("KAREZ_BENCH_LOAD", std::env::current_exe()?)
         .env("PYTHONDONTWRITEBYTECODE", "1");
     Ok(shown(&mut command)?.succeeded)

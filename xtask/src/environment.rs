@@ -34,6 +34,8 @@ pub enum Venv {
     Catalogue,
     /// The S3 server that stands in for a real one.
     S3,
+    /// What previews are measured beside.
+    Bench,
     /// The Go toolchain, whose own code checks the log.
     Go,
 }
@@ -45,6 +47,7 @@ impl Venv {
             Venv::Hub1 => "hub1",
             Venv::Catalogue => "catalogue",
             Venv::S3 => "s3",
+            Venv::Bench => "bench",
             Venv::Go => "go",
         }
     }

@@ -129,6 +129,9 @@ pub enum HubError {
         /// Whether the caller gave no token: then a token might help.
         anonymous: bool,
     },
+    /// There is no preview: the file is not what it seems, asks for too much, or the question does not fit it.
+    #[error("{0}")]
+    Preview(karez_preview::PreviewError),
     /// Stored bytes do not match their hash. Never served.
     #[error("stored data is damaged: {0}")]
     Damaged(String),

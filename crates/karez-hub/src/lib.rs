@@ -52,6 +52,7 @@ mod ollama;
 mod owned_repos;
 mod passwords;
 mod preupload;
+mod preview;
 mod publication;
 mod push_access;
 mod ready;
@@ -72,6 +73,7 @@ mod simple_commit;
 mod squash;
 mod tokens;
 mod tree;
+mod weights;
 mod xet_token;
 mod xorb_range;
 mod xorbs;
@@ -99,6 +101,9 @@ pub use karez_catalog::{
 };
 /// For the advice on cards.
 pub use karez_formats::card::{Finding, YamlError};
+pub use karez_preview::{
+    Answer, Column, Config, Format, Media, PAGE_ROWS_MAX, PreviewError, Question, Row, Split, Trouble, media_of_bytes,
+};
 pub use karez_search::{
     Facet, FacetCounts, IndexPlace, OrderBy, SearchError, SearchOrder, SearchQuery, Way, label_name, language_code,
 };
@@ -117,6 +122,7 @@ pub use ollama::{OllamaBlob, OllamaImage, OllamaLayer};
 pub use owned_repos::{OwnedPage, OwnedRepo};
 pub use passwords::{PASSWORD_BYTES_MAX, PASSWORD_CHARS_MIN};
 pub use preupload::{UploadAdvice, UploadMode, UploadPlan};
+pub use preview::{DataView, Layout, PreviewChild, PreviewLauncher, PreviewProgram};
 pub use publication::{Described, Published};
 pub use push_access::PushPlace;
 pub use reconstruction::{ChunkPlace, RECONSTRUCTION_FILES_MAX, Reconstruction, XorbFetch};
@@ -134,6 +140,7 @@ pub use signer::{Purpose, Signer};
 pub use simple_commit::SimpleChange;
 pub use tokens::NewToken;
 pub use tree::{LargeFile, TreeItem, TreeKind, TreePage, TreeQuery};
+pub use weights::WeightsHeader;
 pub use xet_token::{XetGrant, XetScope, XetToken};
 pub use xorb_range::SignedRanges;
 
@@ -180,6 +187,7 @@ pub struct Hub {
     pub(crate) search: search::SearchDesk,
     pub(crate) hash_desk: passwords::HashDesk,
     pub(crate) blob_hashes: dataset_files::BlobHashes,
+    pub(crate) preview: preview::PreviewDesk,
 }
 
 /// Uploads at once when the store takes bytes as they come. Many: senders on slow lines each hold a place
@@ -214,6 +222,7 @@ impl Hub {
             search: search::SearchDesk::default(),
             hash_desk: passwords::HashDesk::default(),
             blob_hashes: dataset_files::BlobHashes::default(),
+            preview: preview::PreviewDesk::default(),
         }
     }
 

@@ -197,7 +197,7 @@ impl Hub {
 
     /// Reads a part of a file into memory. The caller bounds its length. What is not here is brought only
     /// for somebody who asked for this file: a listing must not start a hundred transfers.
-    async fn part_read(
+    pub(crate) async fn part_read(
         &self,
         far_for: Option<&Actor>,
         repo: &Repo,

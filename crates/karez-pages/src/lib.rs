@@ -17,6 +17,7 @@ mod address;
 mod card;
 mod layout;
 mod locale;
+mod notebook;
 mod view;
 
 pub use address::{encode_part, encode_path, file_url, repo_url};
@@ -24,6 +25,7 @@ pub use card::{CardPlace, render as card};
 pub use layout::{CONTENT_POLICY, Frame, SCRIPT, SCRIPT_NAME, SCRIPT_POLICY, STYLE, STYLE_NAME, STYLE_PATH};
 pub use locale::{Key, Locale, key, shown};
 pub use maud::Markup;
+pub use notebook::{NotebookCell, read as notebook};
 pub use view::account::{AccountPage, TokenLine, account as account_page};
 pub use view::admin::{AccountLine, AdminPage, JobLine, OrgPage, RemoteLine, admin as admin_page, org as org_page};
 pub use view::change::{
@@ -57,6 +59,9 @@ pub use view::sign_in::{
     InvitedPage, NamePage, SignInPage, invited as invited_page, newcomer as newcomer_page, sign_in as sign_in_page,
 };
 
+pub use view::viewer::{Bar, ColumnFigures, DataCell, DataColumn, DataShown, ViewerPage, viewer as viewer_page};
+pub use view::weights::{TensorRow, WEIGHTS_ROWS_MAX, Weights};
+
 /// Bytes of a card that the page of its repository shows; the rest is one click away. Text that compresses
 /// badly still leaves the page under 25 KB.
 pub const CARD_PREVIEW_BYTES_MAX: usize = 20 << 10;
@@ -64,6 +69,14 @@ pub const CARD_PREVIEW_BYTES_MAX: usize = 20 << 10;
 pub const CARD_BYTES_MAX: usize = 256 << 10;
 /// Bytes of a text file that its page shows.
 pub const TEXT_BYTES_MAX: usize = 28 << 10;
+/// Bytes of what a notebook shows.
+pub const NOTEBOOK_BYTES_MAX: usize = 48 << 10;
+/// Rows of data on a page, columns of them, and characters of a cell: with text that compresses badly, under 25 KB.
+pub const DATA_ROWS: u64 = 20;
+/// See [`DATA_ROWS`].
+pub const DATA_COLUMNS_MAX: usize = 30;
+/// See [`DATA_ROWS`].
+pub const DATA_CELL_CHARS_MAX: usize = 160;
 /// Bytes of one side of a file that a diff looks at.
 pub const DIFF_FILE_BYTES_MAX: usize = 64 << 10;
 /// Bytes of all lines of a diff that one page shows.

@@ -52,6 +52,7 @@ pub async fn serve(listener: TcpListener, state: AppState, stop: impl Future<Out
         // Answers are written whole; waiting to fill packets would only delay them.
         let _ = stream.set_nodelay(true);
         let service = router.clone().map_request(move |mut request: hyper::Request<Incoming>| {
+            crate::viewer::from_virtual_host(&mut request);
             request.extensions_mut().insert(CameFrom(from));
             request
         });

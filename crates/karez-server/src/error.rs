@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use karez_hub::HubError;
+use karez_hub::{HubError, Trouble};
 use karez_types::RepoAddress;
 use serde_json::json;
 
@@ -64,6 +64,13 @@ fn row(error: &HubError) -> (StatusCode, Option<&'static str>) {
         HubError::Gated { anonymous: true, .. } => (S::UNAUTHORIZED, Some("GatedRepo")),
         HubError::Gated { anonymous: false, .. } => (S::FORBIDDEN, Some("GatedRepo")),
         HubError::HighWater(_) => (S::INTERNAL_SERVER_ERROR, None),
+        HubError::Preview(error) => match error.trouble {
+            Trouble::Question => (S::UNPROCESSABLE_ENTITY, Some("InvalidParameter")),
+            Trouble::TooLarge => (S::UNPROCESSABLE_ENTITY, Some("TooBigContentError")),
+            Trouble::Malformed => (S::UNPROCESSABLE_ENTITY, Some("StreamingRowsError")),
+            Trouble::Unsupported => (S::UNPROCESSABLE_ENTITY, Some("FormatNotSupported")),
+            Trouble::Unreadable => (S::SERVICE_UNAVAILABLE, None),
+        },
         HubError::Damaged(_) | HubError::Search(_) | HubError::Catalog(_) | HubError::Store(_) => {
             (S::INTERNAL_SERVER_ERROR, None)
         }
@@ -154,7 +161,7 @@ pub(crate) fn header_text(text: &str) -> HeaderValue {
 
 /// Returns the headers of which scripts on other sites may read the values (huggingface.js needs them).
 pub(crate) const EXPOSED_HEADERS: &str = "X-Repo-Commit, X-Linked-Size, X-Linked-ETag, X-Xet-Hash, Link, X-Error-Code, \
-     X-Error-Message, X-Karez-Withdrawn, X-Request-Id, ETag, Content-Range, Accept-Ranges, Content-Disposition";
+     X-Error-Message, X-Revision, X-Karez-Withdrawn, X-Request-Id, ETag, Content-Range, Accept-Ranges, Content-Disposition";
 
 /// Name of the header that carries the id of a request.
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");

@@ -34,6 +34,7 @@ mod pull_through;
 mod route;
 mod socket;
 mod state;
+mod viewer;
 
 pub use connection::serve;
 pub use error::ApiError;

@@ -4,11 +4,14 @@ use std::sync::Arc;
 
 use axum::extract::{FromRequestParts, Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderName, HeaderValue};
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::MethodRouter;
 use karez_federation::upstream::{Asking, Purpose, Upstreams, VIA_HEADER, Via};
+
+use karez_hub::Actor;
+use karez_types::{RepoAddress, Revision};
 
 use crate::error::{ApiError, header_text};
 use crate::extract::{Caller, Params, Target};
@@ -69,6 +72,28 @@ async fn look(State(before): State<Before>, request: Request, next: Next) -> Res
         Err(error) if before.in_plain_words => crate::git::in_plain_words(error),
         Err(error) => error.into_response(),
     }
+}
+
+/// Looks for a repository that a query names, as the layer does for one that the path names.
+///
+/// # Errors
+/// When its origin has a word against it.
+pub(crate) async fn look_for(
+    state: &AppState,
+    caller: &Actor,
+    headers: &HeaderMap,
+    address: &RepoAddress,
+    revision: &Revision,
+) -> Result<(), ApiError> {
+    let Some(upstreams) = &state.upstreams else { return Ok(()) };
+    // A catalog that fails fails for the handler too, which says so.
+    if !upstreams.has_remotes().await.unwrap_or(false) {
+        return Ok(());
+    }
+    let via = headers.get(VIA_HEADER).and_then(|value| value.to_str().ok());
+    let asking = Asking { caller, via: Via::of_header(via) };
+    upstreams.repo_wanted(&asking, address, Some(revision), Purpose::Metadata).await?;
+    Ok(())
 }
 
 async fn wanted(before: &Before, parts: &mut Parts) -> Result<Option<HeaderValue>, ApiError> {

@@ -188,6 +188,7 @@ pub fn route_table() -> Vec<Route> {
     table.extend(crate::ollama::routes());
     table.extend(crate::federation::routes());
     table.extend(crate::metadata::routes());
+    table.extend(crate::viewer::routes());
     table
 }
 

@@ -12,8 +12,9 @@ use karez_federation::upstream::Upstreams;
 use karez_federation::{Federation, FederationParts, FederationSettings, FileWays};
 use karez_hub::{
     Actor, FarFile, FarFiles, FileStream, HighWater, Hub, HubError, HubParts, HubResult, IndexPlace, LogKeys, NewToken,
-    NoHighWater, Repo, SearchProgress, new_organization, new_user,
+    NoHighWater, PreviewChild, PreviewLauncher, Repo, SearchProgress, new_organization, new_user,
 };
+use karez_preview::worker::{self, WorkerLimits};
 use karez_server::{AppState, serve};
 use karez_store::{Store, StoreLocation};
 use karez_types::{
@@ -90,6 +91,18 @@ impl FarFiles for Nobody {
         _: ByteRange,
     ) -> BoxFuture<'a, HubResult<FileStream>> {
         Box::pin(async move { Err(HubError::Missing(format!("nobody brings {}", file.path))) })
+    }
+}
+
+/// Starts what reads files for previews as a thread: a test's own program cannot be started as a child. What a process
+/// of its own is for (limits of memory and time) is tested through the program.
+struct Threads;
+
+impl PreviewLauncher for Threads {
+    fn launch(&self, _: WorkerLimits) -> std::io::Result<PreviewChild> {
+        let (socket, theirs) = std::os::unix::net::UnixStream::pair()?;
+        let thread = std::thread::spawn(move || worker::serve(theirs));
+        Ok(PreviewChild { socket, life: Box::new(thread) })
     }
 }
 
@@ -187,6 +200,7 @@ impl TestNode {
             hub.search_open(IndexPlace::Memory).await.expect("memory can be used");
             while !matches!(hub.search_step().await, Ok(SearchProgress::Current(_))) {}
         }
+        hub.preview_open(Arc::new(Threads));
         let tokens = people(&hub).await;
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("some port is free");
         let address = format!("http://{}", listener.local_addr().expect("a listener has an address"));

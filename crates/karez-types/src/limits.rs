@@ -68,6 +68,11 @@ pub struct Limits {
     pub signed_url_secs: u64,
     /// Branches, tags and pull requests of one repository.
     pub repo_refs_max: u64,
+    /// Memory that a process which reads files for a preview may map, in bytes: a column of a row group, unpacked
+    /// twice, and the program itself.
+    pub preview_memory_bytes_max: u64,
+    /// Seconds that a preview may look through a split; what it has found by then is its answer.
+    pub preview_secs_max: u64,
     /// Telemetry and other bodies that are read and thrown away, in bytes.
     pub sink_body_bytes_max: u64,
 }
@@ -108,6 +113,8 @@ impl Default for Limits {
             xet_token_secs: 3_600,
             signed_url_secs: 3_600,
             repo_refs_max: 10_000,
+            preview_memory_bytes_max: 1_024 * MIB,
+            preview_secs_max: 30,
             sink_body_bytes_max: MIB,
         }
     }

@@ -87,6 +87,7 @@ const RESERVED_OWNERS: &[&str] = &[
     "readyz",
     "models",
     "datasets",
+    "datasets-server",
     "spaces",
     "kernels",
     "buckets",

@@ -27,6 +27,7 @@ use clap::Parser;
 
 use cli::{Cli, Command};
 use config::Settings;
+use karez_preview::worker::{self, WORKER_COMMAND};
 
 /// Threads for work that waits for the disk. Each holds at most one buffer or batch.
 const BLOCKING_THREADS_MAX: usize = 64;
@@ -42,6 +43,11 @@ fn keep_freed_memory() {
 }
 
 fn main() -> ExitCode {
+    let mut words = std::env::args().skip(1);
+    if words.next().as_deref() == Some(WORKER_COMMAND) {
+        // A child that reads files of strangers: it gets no settings, no log, no runtime.
+        return if worker::run(words).is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    }
     keep_freed_memory();
     let cli = Cli::parse();
     match run(cli) {

@@ -8,7 +8,7 @@ use anyhow::Context;
 use karez_federation::provider::Provider;
 use karez_federation::upstream::Upstreams;
 use karez_federation::{Federation, FederationParts, FileWays};
-use karez_hub::Hub;
+use karez_hub::{Hub, PreviewProgram};
 use karez_server::AppState;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -37,6 +37,10 @@ pub async fn run(serve: &Serve, settings: &Settings) -> anyhow::Result<()> {
     let stop = stop_asked()?;
     let hub = node::open(settings).await?;
     store_check(&hub, settings).await?;
+    match PreviewProgram::this() {
+        Ok(program) => hub.preview_open(Arc::new(program)),
+        Err(error) => tracing::warn!(%error, "no previews: it is not known where this program is"),
+    }
     let listener = listen(&settings.listen).await?;
     settings.network.apply(&listener).context("cannot set up how connections send")?;
     let token = hub.first_run(&serve.admin).await.context("cannot make the first administrator")?;

@@ -4,9 +4,11 @@ use maud::{Markup, html};
 
 use super::list::id;
 use super::repo::{CardView, RepoHead, crumbs, head};
+use super::weights::{Weights, weights};
 use crate::address::file_url;
 use crate::layout::Frame;
 use crate::locale::key;
+use crate::notebook::{NotebookCell, notebook};
 
 /// What a file shows of itself.
 #[derive(Debug, Clone)]
@@ -24,6 +26,15 @@ pub enum FileContent {
     Picture,
     /// Bytes that are no text.
     Bytes,
+    /// What a file of weights says of itself.
+    Weights(Weights),
+    /// A notebook.
+    Notebook {
+        /// Its cells.
+        cells: Vec<NotebookCell>,
+        /// Whether there is more.
+        is_cut: bool,
+    },
     /// A large file; its bytes are not looked at.
     Large,
 }
@@ -60,6 +71,12 @@ fn content(frame: &Frame, page: &FilePage) -> Markup {
         },
         FileContent::Picture => html! { p.card { img src=(raw) alt=(page.path); } },
         FileContent::Bytes => html! { p { (l.t(key::NOT_TEXT)) } },
+        FileContent::Weights(page) => weights(l, page),
+        FileContent::Notebook { cells, is_cut } => html! {
+            p { a href=(frame.here_with("plain", "1")) { (l.t(key::SOURCE)) } }
+            (notebook(l, cells))
+            @if *is_cut { p.soft { (l.t(key::TEXT_CUT)) } }
+        },
         FileContent::Large => html! { p { (l.t(key::LARGE_FILE)) } },
     }
 }

@@ -16,3 +16,5 @@ pub(crate) mod node;
 pub(crate) mod owner;
 pub(crate) mod repo;
 pub(crate) mod sign_in;
+pub(crate) mod viewer;
+pub(crate) mod weights;

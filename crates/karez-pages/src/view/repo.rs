@@ -151,12 +151,15 @@ pub(crate) fn head(l: &Locale, head: &RepoHead, here: Option<Key>) -> Markup {
     let address = &head.address;
     let at = encode_part(&head.revision);
     let url = repo_url(address);
-    let parts = [
+    let mut parts = vec![
         (key::TAB_CARD, url.clone()),
         (key::TAB_FILES, format!("{url}/tree/{at}")),
         (key::TAB_COMMITS, format!("{url}/commits/{at}")),
         (key::TAB_REFS, format!("{url}/refs")),
     ];
+    if address.kind == RepoKind::Dataset {
+        parts.insert(1, (key::TAB_DATA, format!("{url}/viewer")));
+    }
     html! {
         p.crumbs {
             a href=(format!("/{}", address.kind.plural())) { (l.t(kind_key(address.kind))) } " / "

@@ -2,10 +2,13 @@
 
 use axum::extract::State;
 use axum::response::Response;
+use bytes::Bytes;
 use karez_formats::card::body;
-use karez_hub::{Resolved, TreeQuery};
+use karez_formats::gguf::GgufValue;
+use karez_hub::{Repo, Resolved, TreeQuery, WeightsHeader};
 use karez_pages::{
-    CARD_BYTES_MAX, CardView, FileContent, FilePage, PAGE_ITEMS, TEXT_BYTES_MAX, TreePage, cut_text, file_page,
+    CARD_BYTES_MAX, CardPlace, CardView, FileContent, FilePage, NOTEBOOK_BYTES_MAX, NotebookCell, PAGE_ITEMS,
+    TEXT_BYTES_MAX, TensorRow, TreePage, WEIGHTS_ROWS_MAX, Weights, cut_text, encode_part, file_page, notebook,
     repo_url, tree_page,
 };
 use karez_types::{ByteRange, RepoAddress};
@@ -63,14 +66,14 @@ pub(super) async fn file(
         file_bytes: file.file_bytes,
         sha256: file.large.map(|large| large.sha256.to_string()),
         is_here: file.large.is_none_or(|large| large.hash.is_some()),
-        content: content(&state, &repo.address(), revision.as_str(), &file, is_plain).await?,
+        content: content(&state, &repo, revision.as_str(), &file, is_plain).await?,
     };
     Ok(page(&asked, file_page(&asked.frame, &made)))
 }
 
 async fn content(
     state: &AppState,
-    address: &RepoAddress,
+    repo: &Repo,
     revision: &str,
     file: &Resolved,
     is_plain: bool,
@@ -79,6 +82,16 @@ async fn content(
         file.path.file_name().rsplit_once('.').map_or(String::new(), |(_, ending)| ending.to_ascii_lowercase());
     if PICTURES.contains(&ending.as_str()) && file.file_bytes <= PICTURE_BYTES_MAX {
         return Ok(FileContent::Picture);
+    }
+    let address = &repo.address();
+    if let Some(header) = state.hub.weights_header(repo, file).await? {
+        return Ok(FileContent::Weights(weights(&header)));
+    }
+    if ending == "ipynb" && !is_plain && file.large.is_none() && file.file_bytes <= NOTEBOOK_FILE_BYTES_MAX {
+        let whole = state.hub.small_file_read(file, ByteRange { start: 0, end: file.file_bytes }).await?;
+        if let Some((cells, is_cut)) = notebook_of(whole, address, revision, file).await {
+            return Ok(FileContent::Notebook { cells, is_cut });
+        }
     }
     if file.large.is_some() {
         return Ok(FileContent::Large);
@@ -96,6 +109,76 @@ async fn content(
     let folder = file.path.as_str().rsplit_once('/').map_or("", |(folder, _)| folder);
     let html = rendered(body(text).to_owned(), repo_url(address), revision.to_owned(), folder.to_owned()).await;
     Ok(FileContent::Card(CardView { html, language: None, is_cut }))
+}
+
+/// A notebook beyond this is shown as any other file, in bytes: it is read whole.
+const NOTEBOOK_FILE_BYTES_MAX: u64 = 4 << 20;
+
+/// Reads a notebook, on a thread where that may take its time; nothing when it is none.
+async fn notebook_of(
+    whole: Bytes,
+    address: &RepoAddress,
+    revision: &str,
+    file: &Resolved,
+) -> Option<(Vec<NotebookCell>, bool)> {
+    let (repo_url, revision) = (repo_url(address), encode_part(revision));
+    let folder = file.path.as_str().rsplit_once('/').map_or("", |(folder, _)| folder).to_owned();
+    let work = move || {
+        let place = CardPlace { repo_url: &repo_url, revision: &revision, folder: &folder };
+        notebook(std::str::from_utf8(&whole).ok()?, place, NOTEBOOK_BYTES_MAX)
+    };
+    // A parser that fails on some text must not take the page with it.
+    tokio::task::spawn_blocking(work).await.ok().flatten()
+}
+
+/// Bytes of a value of a header that are shown.
+const SAID_BYTES_MAX: usize = 200;
+
+fn weights(header: &WeightsHeader) -> Weights {
+    let cut = |text: &str| cut_text(text, SAID_BYTES_MAX).0.to_owned();
+    match header {
+        WeightsHeader::Safetensors(header) => Weights {
+            parameters: Some(header.parameters_by_dtype().values().fold(0u64, |sum, count| sum.saturating_add(*count))),
+            by_dtype: header.parameters_by_dtype().into_iter().take(WEIGHTS_ROWS_MAX).collect(),
+            tensor_count: header.tensors.len() as u64,
+            tensors: header
+                .tensors
+                .iter()
+                .take(WEIGHTS_ROWS_MAX)
+                .map(|(name, tensor)| TensorRow {
+                    name: cut(name),
+                    dtype: cut(&tensor.dtype),
+                    shape: tensor.shape.iter().copied().take(8).collect(),
+                })
+                .collect(),
+            said: header.metadata.iter().take(WEIGHTS_ROWS_MAX).map(|(name, value)| (cut(name), cut(value))).collect(),
+            ..Weights::default()
+        },
+        WeightsHeader::Gguf(gguf) => Weights {
+            parameters: gguf.parameters.or_else(|| gguf.number("general.parameter_count")),
+            architecture: gguf.architecture().map(cut),
+            context: gguf.context_length(),
+            quantisation: gguf.quantisation().map(str::to_owned),
+            tensor_count: gguf.tensor_count,
+            said: gguf
+                .metadata
+                .iter()
+                .take(WEIGHTS_ROWS_MAX)
+                .map(|(name, value)| {
+                    let value = match value {
+                        GgufValue::Unsigned(number) => number.to_string(),
+                        GgufValue::Signed(number) => number.to_string(),
+                        GgufValue::Float(number) => number.to_string(),
+                        GgufValue::Bool(is) => is.to_string(),
+                        GgufValue::Text(text) => cut(text),
+                        GgufValue::Array { length } => format!("[{length}]"),
+                    };
+                    (cut(name), value)
+                })
+                .collect(),
+            ..Weights::default()
+        },
+    }
 }
 
 /// Returns bytes as text: UTF-8 without NUL, perhaps cut within a character at its end.

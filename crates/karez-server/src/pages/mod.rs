@@ -28,11 +28,12 @@ mod session;
 mod sign_in;
 mod snippets;
 mod table;
+mod viewer;
 
 use crate::{BodyBound, Guard, Route, Verb};
 
 pub(crate) use answer::IsPage;
-pub(crate) use asked::takes_page;
+pub(crate) use asked::{pairs, takes_page};
 pub(crate) use errors::{Told, page_headers, page_of_error};
 pub(crate) use form::ROOM_PIECES;
 pub(crate) use session::{CameFrom, SignInTries, network, session_secret};
@@ -51,6 +52,7 @@ const TEMPLATES: &[&str] = &[
     "/{repo}/refs",
     "/collections",
     "/collections/{namespace}/{slug}",
+    "/{repo}/viewer",
     "/-/node",
     "/-/search",
     "/-/sign-in",
@@ -95,6 +97,7 @@ pub(crate) fn routes() -> Vec<Route> {
         Route::new(V::Get, "/{repo}/commits/{rev}", G::RepoRead, B::Empty, commits::commits),
         Route::new(V::Get, "/{repo}/commit/{rev}", G::RepoRead, B::Empty, commits::commit),
         Route::new(V::Get, "/{repo}/refs", G::RepoRead, B::Empty, commits::refs),
+        Route::new(V::Get, "/{repo}/viewer", G::RepoRead, B::Empty, viewer::viewer),
         Route::new(V::Get, "/-/node", G::Anyone, B::Empty, node::node),
         Route::new(V::Get, "/collections", G::Anyone, B::Empty, collections::list),
         Route::new(V::Get, "/collections/{namespace}/{slug}", G::Anyone, B::Empty, collections::one),

@@ -21,6 +21,7 @@ mod provider;
 mod repos;
 mod search;
 mod social;
+mod viewer;
 mod xet_client;
 mod yaml;
 

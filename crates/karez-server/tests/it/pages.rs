@@ -538,3 +538,82 @@ async fn what_strangers_write_is_only_read() {
     assert_eq!(raw.header("content-security-policy"), "default-src 'none'; sandbox");
     assert_eq!(raw.header("x-content-type-options"), "nosniff");
 }
+
+#[tokio::test]
+async fn data_is_shown_as_a_table_and_figures_as_charts() {
+    const PARQUET: &[u8] = include_bytes!("../../../karez-preview/tests/it/golden/datasets.parquet");
+    let node = TestNode::start().await;
+    let alice = node.client("alice");
+    alice.repo_create("dataset", "alice/data", "private").await;
+    let rows: String = (0..50).map(|n| format!("{n},<b>row {n}</b>\n")).collect();
+    let csv = format!("n,t\n{rows}");
+    let card = "---\nconfigs:\n- config_name: p\n  data_files: p.parquet\n- config_name: c\n  data_files: c.csv\n---\n";
+    let files: [(&str, &[u8]); 3] = [("README.md", card.as_bytes()), ("p.parquet", PARQUET), ("c.csv", csv.as_bytes())];
+    alice.commit("datasets/alice/data", "main", &files).await.expect(200);
+    let show = async |query: &str| {
+        let request = alice.request(Method::GET, &format!("/datasets/alice/data/viewer{query}"));
+        alice.send(request.header("accept", "text/html")).await.expect(200).text()
+    };
+    let page = show("?config=c&offset=40").await;
+    assert!(page.contains("&lt;b&gt;row 45&lt;/b&gt;") && !page.contains("<b>row"), "{page}");
+    assert!(page.contains("50 rows") && page.contains("rel=\"prev\"") && !page.contains("rel=\"next\""), "{page}");
+    let page = show("?config=c&where=n%3C3").await;
+    assert!(page.contains("row 2&lt;") && !page.contains("row 3&lt;"), "{page}");
+    let page = show("?config=c&words=ROW%2017").await;
+    assert!(page.contains("row 17&lt;") && page.contains("1 row<") || page.contains("1 row "), "{page}");
+    let page = show("?config=c&where=nothing%20at").await;
+    assert!(page.contains("class=\"warn\""), "{page}");
+    let page = show("?config=p").await;
+    assert!(
+        page.contains("ClassLabel") && page.contains(">yes<") && page.contains("/datasets-server/assets?"),
+        "{page}"
+    );
+    let page = show("?config=p&show=statistics").await;
+    assert!(page.contains("<svg class=\"chart\"") && page.contains("aria-label=\"How the values of id"), "{page}");
+    assert!(page.contains("499.5") && page.contains("<summary>"), "{page}");
+    // The link is where datasets are, and strangers see nothing.
+    let request = alice.request(Method::GET, "/datasets/alice/data").header("accept", "text/html");
+    assert!(alice.send(request).await.text().contains("/datasets/alice/data/viewer"));
+    let bob = node.client("bob");
+    let request = bob.request(Method::GET, "/datasets/alice/data/viewer").header("accept", "text/html");
+    bob.send(request).await.expect(404);
+    // A dataset without data, and one without commits, say so.
+    alice.repo_create("dataset", "alice/none", "public").await;
+    let request = alice.request(Method::GET, "/datasets/alice/none/viewer").header("accept", "text/html");
+    assert!(alice.send(request).await.expect(200).text().contains("No files were found"));
+}
+
+#[tokio::test]
+async fn weights_and_notebooks_show_what_they_hold() {
+    let node = TestNode::start().await;
+    let alice = node.client("alice");
+    alice.repo_create("model", "alice/m", "public").await;
+    let header = r#"{"__metadata__":{"format":"pt"},"layer.<b>":{"dtype":"F16","shape":[2,3],"data_offsets":[0,12]}}"#;
+    let mut weights = (header.len() as u64).to_le_bytes().to_vec();
+    weights.extend_from_slice(header.as_bytes());
+    weights.extend_from_slice(&[0; 12]);
+    let mut gguf =
+        b"GGUF\x03\0\0\0\x05\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0\x14\0\0\0\0\0\0\0general.architecture\x08\0\0\0".to_vec();
+    gguf.extend_from_slice(b"\x05\0\0\0\0\0\0\0llama");
+    let notebook = r##"{"nbformat":4,"cells":[{"cell_type":"markdown","source":"# Hello <script>alert(1)</script>"},{"cell_type":"code","source":"print(6*7)","outputs":[{"output_type":"stream","text":"42\n"}]}]}"##;
+    let files: [(&str, &[u8]); 4] =
+        [("a.safetensors", &weights), ("b.gguf", &gguf), ("n.ipynb", notebook.as_bytes()), ("bad.ipynb", b"{}")];
+    alice.commit("models/alice/m", "main", &files).await.expect(200);
+    let anyone = node.anonymous();
+    let show = async |path: &str| {
+        let request = anyone.request(Method::GET, &format!("/alice/m/blob/main/{path}"));
+        anyone.send(request.header("accept", "text/html")).await.expect(200).text()
+    };
+    let page = show("a.safetensors").await;
+    assert!(page.contains("layer.&lt;b&gt;") && page.contains("2 × 3") && page.contains("F16"), "{page}");
+    let page = show("b.gguf").await;
+    assert!(page.contains("llama") && page.contains("general.architecture"), "{page}");
+    let page = show("n.ipynb").await;
+    assert!(
+        page.contains("print(6*7)") && page.contains("42") && page.contains("Hello") && !page.contains("alert(1)"),
+        "{page}"
+    );
+    let page = show("n.ipynb?plain=1").await;
+    assert!(page.contains("cell_type"), "{page}");
+    assert!(show("bad.ipynb").await.contains("{}"));
+}

@@ -4,6 +4,7 @@ mod admin;
 mod config;
 mod fsck;
 mod log;
+mod preview;
 mod program;
 mod serve;
 mod stop;

@@ -1,5 +1,6 @@
 """Makes the golden files of this folder. Run with datasets 5.2.0, pyarrow and pandas as tests/clients/requirements-hub2.txt has them."""
 
+import bz2
 import datetime
 import json
 import struct
@@ -62,3 +63,8 @@ for codec in ["none", "snappy", "gzip", "brotli", "zstd", "lz4"]:
             "b": pyarrow.array([bytes([n % 256] * 3) for n in range(500)]),
         })
         parquet.write_table(wide, f"{codec}-{version[0]}.parquet", compression=codec, data_page_version=version, row_group_size=260, data_page_size=512)
+
+# Files that ask for more than a preview may use: one cell of 600 MB; 4 GB of text without the end of a line.
+parquet.write_table(pyarrow.table({"t": ["x" * 600_000_000]}), "huge-cell.parquet", compression="zstd", write_statistics=False, use_dictionary=False)
+with open("endless.txt.bz2", "wb") as out:
+    out.write(bz2.compress(b"x" * (10 << 20)) * 400)

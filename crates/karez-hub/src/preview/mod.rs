@@ -1,0 +1,281 @@
+//! Previews of what datasets hold.
+//!
+//! A question is authorised here, as any read of the repository. Then a child process answers it, which has no rights
+//! at all: it asks for ranges of the files of one split, and nothing else reaches it. What it says is remembered by
+//! commit, since what a commit holds never changes.
+
+mod child;
+mod reading;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use karez_catalog::Repo;
+use karez_preview::{
+    Answer, Config, DataFile, FileBrief, Format, Hint, PreviewError, Question, Request, Split, Trouble,
+};
+use karez_types::{GitOid, RepoAddress, RepoId, Revision};
+use quick_cache::sync::Cache;
+use serde_json::Value;
+use tokio::sync::Semaphore;
+
+use crate::objects::{ByHeldBytes, Held};
+use crate::{Actor, Hub, HubError, HubResult, RepoField, SiblingDetail};
+pub use child::{PreviewChild, PreviewLauncher, PreviewProgram};
+
+/// Files of a dataset that are looked at for its splits. More are known, but they are pictures one by one.
+const FILES_MAX: usize = 50_000;
+/// Files of one split whose rows are looked at.
+const SPLIT_FILES_MAX: usize = 20_000;
+/// Children at once. Each may use a core and the memory of `limits.preview_memory_bytes_max`.
+const CHILDREN_MAX: usize = 4;
+/// Children that look through whole splits, of those: pages must not wait for them.
+const LONG_CHILDREN_MAX: usize = 2;
+/// How long a question waits for its turn before the node says that it is busy.
+const TURN_SECS_MAX: u64 = 15;
+/// After this much time what was found so far is the answer: of a page, of a search, of statistics.
+const PAGE_SOFT_MILLIS: u64 = 5_000;
+const SEARCH_SOFT_MILLIS: u64 = 10_000;
+/// Bytes of all cells of an answer (dataset viewer: 10 MB of content).
+const ANSWER_BYTES_MAX: usize = 8 << 20;
+/// Memory of what is remembered: answers, layouts, places of rows.
+const ANSWERS_BYTES: u64 = 16 << 20;
+const LAYOUTS_BYTES: u64 = 16 << 20;
+const HINTS_BYTES: u64 = 8 << 20;
+
+/// Which files of a commit make which split.
+#[derive(Debug)]
+pub struct Layout {
+    /// The configurations.
+    pub configs: Vec<Config>,
+    /// Bytes of all files that belong to a split.
+    pub data_bytes: u64,
+    oids: HashMap<String, GitOid>,
+}
+
+/// A dataset at a commit that a caller may read.
+#[derive(Debug, Clone)]
+pub struct DataView {
+    /// The repository.
+    pub repo: Repo,
+    /// The commit.
+    pub commit: GitOid,
+    /// Its splits.
+    pub layout: Arc<Layout>,
+}
+
+impl DataView {
+    /// Returns a configuration.
+    ///
+    /// # Errors
+    /// When there is none of that name.
+    pub fn config(&self, name: &str) -> HubResult<&Config> {
+        let found = self.layout.configs.iter().find(|config| config.name == name);
+        found.ok_or_else(|| HubError::Missing(format!("the dataset has no configuration {name:?}")))
+    }
+
+    /// Returns the configuration that is loaded when nobody names one.
+    pub fn usual(&self) -> Option<&Config> {
+        self.layout.configs.iter().find(|config| config.is_default).or_else(|| self.layout.configs.first())
+    }
+
+    /// Returns a split of a configuration.
+    ///
+    /// # Errors
+    /// When there is none of that name.
+    pub fn split(&self, config: &str, split: &str) -> HubResult<(&Config, &Split)> {
+        let config = self.config(config)?;
+        let found = config.splits.iter().find(|one| one.name == split);
+        let missing = || HubError::Missing(format!("the configuration {:?} has no split {split:?}", config.name));
+        Ok((config, found.ok_or_else(missing)?))
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct AnswerKey {
+    repo: RepoId,
+    commit: GitOid,
+    config: String,
+    split: String,
+    question: String,
+}
+
+/// An answer as it is remembered, with the length that it came in.
+#[derive(Clone)]
+struct Remembered(Arc<Answer>, u64);
+
+impl Held for Remembered {
+    fn held_bytes(&self) -> u64 {
+        // Values in memory take about four times what they take as text.
+        self.1 * 4 + 512
+    }
+}
+
+impl Held for Arc<Layout> {
+    fn held_bytes(&self) -> u64 {
+        512 + self.oids.keys().map(|path| path.len() as u64 * 2 + 128).sum::<u64>()
+    }
+}
+
+impl Held for Hint {
+    fn held_bytes(&self) -> u64 {
+        128 + self.marks.len() as u64 * 16
+    }
+}
+
+/// What previews need.
+pub(crate) struct PreviewDesk {
+    launcher: std::sync::OnceLock<Arc<dyn PreviewLauncher>>,
+    children: Semaphore,
+    long_children: Semaphore,
+    answers: Cache<AnswerKey, Remembered, ByHeldBytes>,
+    layouts: Cache<(RepoId, GitOid), Arc<Layout>, ByHeldBytes>,
+    hints: Cache<(GitOid, Format), Hint, ByHeldBytes>,
+}
+
+impl Default for PreviewDesk {
+    fn default() -> PreviewDesk {
+        PreviewDesk {
+            launcher: std::sync::OnceLock::new(),
+            children: Semaphore::new(CHILDREN_MAX),
+            long_children: Semaphore::new(LONG_CHILDREN_MAX),
+            answers: Cache::with_weighter(1_000, ANSWERS_BYTES, ByHeldBytes),
+            layouts: Cache::with_weighter(200, LAYOUTS_BYTES, ByHeldBytes),
+            hints: Cache::with_weighter(10_000, HINTS_BYTES, ByHeldBytes),
+        }
+    }
+}
+
+impl Hub {
+    /// Sets how children are started. The first word counts; without one there are no previews.
+    pub fn preview_open(&self, launcher: Arc<dyn PreviewLauncher>) {
+        let _ = self.preview.launcher.set(launcher);
+    }
+
+    /// Opens a dataset for a caller, and finds its splits.
+    ///
+    /// # Errors
+    /// As [`Hub::revision_open`].
+    pub async fn preview_dataset(
+        &self,
+        actor: &Actor,
+        address: &RepoAddress,
+        revision: &Revision,
+    ) -> HubResult<DataView> {
+        let (repo, commit) = self.revision_open(actor, address, revision).await?;
+        let key = (repo.id, commit);
+        if let Some(layout) = self.preview.layouts.get(&key) {
+            return Ok(DataView { repo, commit, layout });
+        }
+        let at = Revision::from(commit);
+        let fields = [RepoField::CardData, RepoField::Siblings];
+        let info = self.repo_info(actor, address, Some(&at), &fields, SiblingDetail::Blob).await?;
+        let card = info.card.unwrap_or(Value::Null);
+        let siblings = info.siblings.unwrap_or_default();
+        let (mut files, mut oids) = (Vec::new(), HashMap::new());
+        for sibling in siblings.into_iter().take(FILES_MAX) {
+            let Some(blob) = sibling.blob else { continue };
+            oids.insert(sibling.path.clone(), blob.oid);
+            files.push(DataFile { path: sibling.path, file_bytes: blob.file_bytes() });
+        }
+        // Many patterns on many files take a second; other requests go on meanwhile.
+        let configs = tokio::task::spawn_blocking(move || karez_preview::configs(&card, &files));
+        let configs = configs.await.map_err(|error| HubError::Damaged(format!("finding splits failed: {error}")))?;
+        let mut data: HashMap<&str, u64> = HashMap::new();
+        for file in configs.iter().flat_map(|config| &config.splits).flat_map(|split| &split.files) {
+            data.insert(&file.path, file.file_bytes);
+        }
+        let data_bytes = data.values().fold(0u64, |sum, bytes| sum.saturating_add(*bytes));
+        oids.retain(|path, _| data.contains_key(path.as_str()));
+        let layout = Arc::new(Layout { configs, data_bytes, oids });
+        self.preview.layouts.insert(key, Arc::clone(&layout));
+        Ok(DataView { repo, commit, layout })
+    }
+
+    /// Answers a question about a split of a dataset that was opened for the caller.
+    ///
+    /// # Errors
+    /// [`HubError::Missing`] when there is no such split, [`HubError::Preview`] when its files cannot be shown,
+    /// [`HubError::Busy`] when too many ask.
+    pub async fn preview_ask(
+        &self,
+        actor: &Actor,
+        view: &DataView,
+        config: &str,
+        split: &str,
+        question: Question,
+    ) -> HubResult<Arc<Answer>> {
+        let (found, files) = view.split(config, split)?;
+        let unshown = || PreviewError::unsupported("files of this format cannot be shown");
+        let format = found.format.ok_or_else(unshown).map_err(HubError::Preview)?;
+        let key = AnswerKey {
+            repo: view.repo.id,
+            commit: view.commit,
+            config: config.to_owned(),
+            split: split.to_owned(),
+            question: serde_json::to_string(&question).unwrap_or_default(),
+        };
+        // Who asks the same meanwhile waits for this answer.
+        let work = self.preview_work(actor, view, files, format, question);
+        Ok(self.preview.answers.get_or_insert_async(&key, work).await?.0)
+    }
+
+    async fn preview_work(
+        &self,
+        actor: &Actor,
+        view: &DataView,
+        split: &Split,
+        format: Format,
+        question: Question,
+    ) -> HubResult<Remembered> {
+        let off = || PreviewError::unsupported("this node shows no previews");
+        let launcher = self.preview.launcher.get().ok_or_else(off).map_err(HubError::Preview)?;
+        let (soft_millis, is_long) = match question {
+            Question::Statistics => (self.limits.preview_secs_max.saturating_mul(1_000), true),
+            Question::Search { .. } | Question::Filter { .. } => (SEARCH_SOFT_MILLIS, true),
+            Question::Describe | Question::Rows { .. } | Question::Cell { .. } => (PAGE_SOFT_MILLIS, false),
+        };
+        let oids: Vec<Option<GitOid>> =
+            split.files.iter().map(|file| view.layout.oids.get(&file.path).copied()).collect();
+        let brief = |(file, oid): (&DataFile, &Option<GitOid>)| FileBrief {
+            path: file.path.clone(),
+            file_bytes: file.file_bytes,
+            hint: oid.and_then(|oid| self.preview.hints.get(&(oid, format))).unwrap_or_default(),
+        };
+        let files: Vec<FileBrief> = split.files.iter().zip(&oids).take(SPLIT_FILES_MAX).map(brief).collect();
+        let has_more = split.files.len() > files.len();
+        let request = Request { question, format, files, soft_millis, answer_bytes_max: ANSWER_BYTES_MAX };
+        let turn = async {
+            let long = if is_long { Some(self.preview.long_children.acquire().await) } else { None };
+            (long, self.preview.children.acquire().await)
+        };
+        let _turn = tokio::time::timeout(Duration::from_secs(TURN_SECS_MAX), turn).await.map_err(|_| HubError::Busy)?;
+        let secs_max = soft_millis / 1_000 + self.limits.preview_secs_max;
+        let child = launcher.launch(karez_preview::worker::WorkerLimits {
+            memory_bytes: self.limits.preview_memory_bytes_max,
+            cpu_secs: secs_max,
+        });
+        let child = child.map_err(|error| {
+            tracing::error!(%error, "a preview process could not be started");
+            HubError::Busy
+        })?;
+        let job = self.preview_converse(actor, view, &request, child);
+        let beyond = || {
+            HubError::Preview(PreviewError {
+                trouble: Trouble::TooLarge,
+                words: "the file asks for more time than a preview may take".to_owned(),
+            })
+        };
+        let talked = tokio::time::timeout(Duration::from_secs(secs_max), job).await.map_err(|_| beyond())?;
+        let (outcome, outcome_bytes) = talked?;
+        let mut answer = outcome.map_err(HubError::Preview)?;
+        for (number, hint) in std::mem::take(&mut answer.hints) {
+            if let Some(oid) = oids.get(number).copied().flatten() {
+                self.preview.hints.insert((oid, format), hint);
+            }
+        }
+        answer.is_partial |= has_more;
+        Ok(Remembered(Arc::new(answer), outcome_bytes))
+    }
+}
