@@ -39,6 +39,10 @@ pub use view::commits::{
     Change, ChangeKind, CommitLine, CommitPage, CommitsPage, DiffLine, commit as commit_page, commits as commits_page,
     diff_lines,
 };
+pub use view::discussion::{
+    DiscussionPage, DiscussionRow, DiscussionsPage, Part as DiscussionPart, Said, discussion as discussion_page,
+    discussions as discussions_page,
+};
 pub use view::error::{ErrorPage, error as error_page};
 pub use view::facets::{FacetValue, FacetView, Narrowing};
 pub use view::file::{FileContent, FilePage, file as file_page};
@@ -94,6 +98,10 @@ pub const FACET_VALUES_SHOWN: usize = 8;
 pub const FACETS_BYTES_MAX: usize = 5 << 10;
 /// Bytes of a query that is repeated in the links of a page's facets; a longer one has none.
 pub const NARROWED_QUERY_BYTES_MAX: usize = 1 << 10;
+/// Bytes of all comments that the page of a discussion shows.
+pub const COMMENTS_BYTES_MAX: usize = 20 << 10;
+/// Events that the page of a discussion shows.
+pub const EVENTS_SHOWN: usize = 100;
 /// Repositories of a collection that its page shows.
 pub const COLLECTION_ITEMS_SHOWN: usize = 100;
 /// Bytes of a collection's description and notes that its page shows.

@@ -149,8 +149,8 @@ pub fn diff_lines(before: &str, after: &str, bytes_max: usize) -> Option<Vec<Dif
     Some(lines)
 }
 
-fn change(l: &Locale, page: &CommitPage, change: &Change) -> Markup {
-    let address = &page.head.address;
+/// Returns a changed file with its lines; `revision` has the file as it is after.
+pub(crate) fn change(l: &Locale, address: &RepoAddress, revision: &str, change: &Change) -> Markup {
     let what = match change.kind {
         ChangeKind::Added => key::ADDED,
         ChangeKind::Removed => key::REMOVED,
@@ -160,7 +160,7 @@ fn change(l: &Locale, page: &CommitPage, change: &Change) -> Markup {
         li {
             span.tag { (l.t(what)) } " "
             @if change.kind == ChangeKind::Removed { (id(&change.path)) }
-            @else { a href=(file_url(address, "blob", &page.commit.oid, &change.path)) { (id(&change.path)) } }
+            @else { a href=(file_url(address, "blob", revision, &change.path)) { (id(&change.path)) } }
             " " span.soft {
                 @if let Some(bytes) = change.bytes.0 { (l.bytes(bytes)) }
                 @if let (Some(_), Some(_)) = change.bytes { " → " }
@@ -203,7 +203,7 @@ pub fn commit(frame: &Frame, page: &CommitPage) -> String {
         }
         p { a href=(file_url(address, "tree", &page.commit.oid, "")) { (l.t(key::FILES_THEN)) } }
         h2 { (l.count(key::CHANGES, page.changes.len() as u64)) }
-        ul.plain { @for one in &page.changes { (change(l, page, one)) } }
+        ul.plain { @for one in &page.changes { (change(l, address, &page.commit.oid, one)) } }
         @if page.has_more { p.soft { (l.t(key::MORE_NOT_SHOWN)) } }
     };
     let short = page.commit.oid.get(..9).unwrap_or(&page.commit.oid);

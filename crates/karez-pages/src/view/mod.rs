@@ -5,6 +5,7 @@ pub(crate) mod admin;
 pub(crate) mod change;
 pub(crate) mod collection;
 pub(crate) mod commits;
+pub(crate) mod discussion;
 pub(crate) mod error;
 pub(crate) mod facets;
 pub(crate) mod file;

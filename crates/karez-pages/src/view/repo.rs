@@ -156,6 +156,7 @@ pub(crate) fn head(l: &Locale, head: &RepoHead, here: Option<Key>) -> Markup {
         (key::TAB_FILES, format!("{url}/tree/{at}")),
         (key::TAB_COMMITS, format!("{url}/commits/{at}")),
         (key::TAB_REFS, format!("{url}/refs")),
+        (key::TAB_DISCUSSIONS, format!("{url}/discussions")),
     ];
     if address.kind == RepoKind::Dataset {
         parts.insert(1, (key::TAB_DATA, format!("{url}/viewer")));

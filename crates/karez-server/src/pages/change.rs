@@ -37,7 +37,7 @@ pub(super) fn doors(caller: &Actor, repo: &Repo) -> Doors {
     Doors { write: may(Right::Write), admin: may(Right::Admin) }
 }
 
-fn with_status(mut response: Response, status: StatusCode) -> Response {
+pub(super) fn with_status(mut response: Response, status: StatusCode) -> Response {
     *response.status_mut() = status;
     response
 }

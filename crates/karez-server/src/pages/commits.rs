@@ -76,20 +76,15 @@ fn lines(change: &FileChange, left_bytes: &mut usize) -> Option<Vec<DiffLine>> {
     Some(lines)
 }
 
-pub(super) async fn commit(
-    State(state): State<AppState>,
-    asked: Asked,
-    PageTarget(address): PageTarget,
-    params: Params,
-) -> ApiResult<Response> {
-    let revision = params.revision()?;
-    let wanted = ChangesWanted {
-        changes_max: CHANGES_MAX,
-        contents_max: COMPARED_MAX,
-        content_bytes_max: DIFF_FILE_BYTES_MAX as u64,
-    };
-    let found = state.hub.commit_changes(&asked.caller, &address, &revision, wanted).await?;
-    let (repo, _) = state.hub.revision_open(&asked.caller, &address, &revision).await?;
+/// What a page asks of changes.
+pub(super) const WANTED: ChangesWanted = ChangesWanted {
+    changes_max: CHANGES_MAX,
+    contents_max: COMPARED_MAX,
+    content_bytes_max: DIFF_FILE_BYTES_MAX as u64,
+};
+
+/// Compares changed files line by line, as far as a page shows that.
+pub(super) async fn compared(changes: Vec<FileChange>) -> ApiResult<Vec<Change>> {
     let compare = move || {
         let mut left_bytes = DIFF_SHOWN_BYTES_MAX;
         let change = |change: &FileChange| Change {
@@ -105,12 +100,22 @@ pub(super) async fn commit(
             ),
             lines: lines(change, &mut left_bytes),
         };
-        let changes: Vec<Change> = found.changes.iter().map(change).collect();
-        (found, changes)
+        changes.iter().map(change).collect()
     };
     let compared = tokio::task::spawn_blocking(compare).await;
-    let (found, changes) =
-        compared.map_err(|error| karez_hub::HubError::Damaged(format!("comparing the files of a commit: {error}")))?;
+    Ok(compared.map_err(|error| karez_hub::HubError::Damaged(format!("comparing changed files: {error}")))?)
+}
+
+pub(super) async fn commit(
+    State(state): State<AppState>,
+    asked: Asked,
+    PageTarget(address): PageTarget,
+    params: Params,
+) -> ApiResult<Response> {
+    let revision = params.revision()?;
+    let found = state.hub.commit_changes(&asked.caller, &address, &revision, WANTED).await?;
+    let (repo, _) = state.hub.revision_open(&asked.caller, &address, &revision).await?;
+    let changes = compared(found.changes).await?;
     let made = CommitPage {
         head: head(&state, &repo, "main").await?,
         commit: line(&found.commit),

@@ -14,6 +14,7 @@ mod asked;
 mod change;
 mod collections;
 mod commits;
+mod discussions;
 mod errors;
 mod files;
 mod form;
@@ -50,6 +51,8 @@ const TEMPLATES: &[&str] = &[
     "/{repo}/commits/{rev}",
     "/{repo}/commit/{rev}",
     "/{repo}/refs",
+    "/{repo}/discussions",
+    "/{repo}/discussions/{number}",
     "/collections",
     "/collections/{namespace}/{slug}",
     "/{repo}/viewer",
@@ -97,6 +100,10 @@ pub(crate) fn routes() -> Vec<Route> {
         Route::new(V::Get, "/{repo}/commits/{rev}", G::RepoRead, B::Empty, commits::commits),
         Route::new(V::Get, "/{repo}/commit/{rev}", G::RepoRead, B::Empty, commits::commit),
         Route::new(V::Get, "/{repo}/refs", G::RepoRead, B::Empty, commits::refs),
+        Route::new(V::Get, "/{repo}/discussions", G::RepoRead, B::Empty, discussions::list),
+        Route::new(V::Post, "/{repo}/discussions", G::Anyone, B::Form, discussions::begin),
+        Route::new(V::Get, "/{repo}/discussions/{number}", G::RepoRead, B::Empty, discussions::one),
+        Route::new(V::Post, "/{repo}/discussions/{number}", G::Anyone, B::Form, discussions::change),
         Route::new(V::Get, "/{repo}/viewer", G::RepoRead, B::Empty, viewer::viewer),
         Route::new(V::Get, "/-/node", G::Anyone, B::Empty, node::node),
         Route::new(V::Get, "/collections", G::Anyone, B::Empty, collections::list),

@@ -1,7 +1,10 @@
 //! Discussions and pull requests over HTTP.
 
 use karez_testkit::{Answer, TestClient, TestNode};
+use karez_types::TokenRole;
 use serde_json::{Value, json};
+
+use crate::forms::Browser;
 
 const BASE: &str = "/api/models/alice/m/discussions";
 
@@ -207,4 +210,52 @@ async fn a_pull_request_is_merged_once() {
     let merged =
         commits.as_array().unwrap().iter().filter(|commit| commit["title"].as_str().unwrap().ends_with("(#1)"));
     assert_eq!(merged.count(), 1);
+}
+
+/// The same by forms, without a script.
+#[tokio::test]
+async fn a_browser_takes_part_and_merges() {
+    let node = node_with_repo().await;
+    let files: [(&str, &[u8]); 2] = [("b.txt", b"new\n"), ("<i>.txt", b"x")];
+    node.client("bob").commit("models/alice/m", "main?create_pr=1", &files).await.expect(200);
+    let list = "/alice/m/discussions";
+    let mut stranger = Browser::of(&node);
+    let read = stranger.get(list).await.expect(200).text();
+    assert!(read.contains("/alice/m/discussions/1") && !read.contains("<textarea"), "{read}");
+    assert!(
+        !stranger
+            .get("/alice/m/discussions/1")
+            .await
+            .expect(200)
+            .text()
+            .contains("<form method=\"post\" action=\"/alice")
+    );
+
+    let mut bob = Browser::signed_in(&node, "bob", TokenRole::Write).await;
+    let begun = bob.submit(list, list, &[("title", "What is <b>it</b>?"), ("text", "I *wonder*.")]).await.expect(303);
+    assert_eq!(begun.header("location"), "/alice/m/discussions/2");
+    let page = bob.get("/alice/m/discussions/2").await.expect(200).text();
+    assert!(page.contains("<em>wonder</em>") && page.contains("What is &lt;b&gt;it&lt;/b&gt;?"), "{page}");
+    let again = bob.submit(list, list, &[("title", " "), ("text", "x")]).await.expect(422).text();
+    assert!(again.contains("needs a title"), "{again}");
+
+    let one = "/alice/m/discussions/1";
+    bob.submit(one, one, &[("do", "comment"), ("text", "Please")]).await.expect(303);
+    let refused = bob.submit(one, one, &[("do", "merge")]).await;
+    assert!(matches!(refused.status, 403 | 422), "{}", refused.text());
+    let mut reader = Browser::signed_in(&node, "alice", TokenRole::Read).await;
+    assert!(!reader.get(one).await.expect(200).text().contains("<textarea"), "a session of a token that reads");
+    let mut alice = Browser::signed_in(&node, "alice", TokenRole::Write).await;
+    let page = alice.get(one).await.expect(200).text();
+    assert!(
+        page.contains("<ins>new</ins>") && page.contains("value=\"merge\"") && page.contains("&lt;i&gt;.txt"),
+        "{page}"
+    );
+    alice.submit(one, one, &[("do", "title"), ("title", "Better")]).await.expect(303);
+    alice.submit(one, one, &[("do", "close")]).await.expect(303);
+    alice.submit(one, one, &[("do", "open")]).await.expect(303);
+    alice.submit(one, one, &[("do", "merge")]).await.expect(303);
+    let page = alice.get(one).await.expect(200).text();
+    assert!(page.contains("Better") && !page.contains("value=\"merge\"") && !page.contains("value=\"open\""), "{page}");
+    assert_eq!(node.anonymous().get("/alice/m/resolve/main/b.txt").await.expect(200).text(), "new\n");
 }

@@ -31,7 +31,7 @@ impl Browser {
     }
 
     /// Returns a browser in which somebody signed in with their token.
-    async fn signed_in(node: &TestNode, person: &'static str, role: TokenRole) -> Browser {
+    pub async fn signed_in(node: &TestNode, person: &'static str, role: TokenRole) -> Browser {
         let mut browser = Browser::of(node);
         let token = node.token(person, role);
         browser.submit("/-/sign-in", "/-/sign-in", &[("token", token)]).await.expect(303);
