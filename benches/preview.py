@@ -89,8 +89,7 @@ class Children:
     def watch(self) -> None:
         while not self.stops:
             try:
-                tasks = Path(f"/proc/{self.pid}/task").iterdir()
-                for child in " ".join((task / "children").read_text() for task in tasks).split():
+                for child in children_of(self.pid):
                     for line in Path(f"/proc/{child}/status").read_text().splitlines():
                         if line.startswith("VmHWM"):
                             self.most = max(self.most, int(line.split()[1]) * 1_024)
@@ -104,8 +103,16 @@ class Children:
         return self.most
 
 
+def children_of(pid: int) -> list[str]:
+    """The children of all threads of a process."""
+    tasks = Path(f"/proc/{pid}/task").iterdir()
+    return " ".join((task / "children").read_text() for task in tasks).split()
+
+
 def cpu_secs(pid: int) -> float:
-    """Processor time of a process and of its children that have ended, in seconds."""
+    """Processor time of a process and of its children, in seconds. What a child used counts once it has ended and was waited for."""
+    while children_of(pid):
+        time.sleep(0.002)
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
 
@@ -113,7 +120,7 @@ def cpu_secs(pid: int) -> float:
 def other(code: str, *arguments: str) -> tuple[float, float]:
     """Runs code in the environment that has DuckDB; returns processor seconds and megabytes."""
     python = os.environ.get("KAREZ_BENCH_PYTHON", sys.executable)
-    output = subprocess.run([python, "-c", code, *arguments], capture_output=True, text=True, check=True).stdout.split()
+    output = subprocess.run([python, "-c", code, *arguments], capture_output=True, text=True, check=True).stdout.split()[-2:]  # A bar of progress may stand before.
     return float(output[0]), int(output[1]) * 1_024 / 1e6
 
 
