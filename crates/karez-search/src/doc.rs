@@ -34,7 +34,7 @@ impl Reader {
 }
 
 /// For whose eyes a search is.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Eyes {
     /// Sees everything: the node itself, or its administrator.
     All,

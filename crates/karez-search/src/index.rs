@@ -19,6 +19,7 @@ use tantivy::{Index, IndexReader, IndexSettings, IndexWriter, ReloadPolicy, Tant
 use crate::doc::SearchDoc;
 use crate::error::SearchError;
 use crate::fields::{FORMAT, Fields};
+use crate::pages::Pages;
 
 /// Processes that may keep their index in one folder.
 const PLACES_MAX: usize = 16;
@@ -42,6 +43,7 @@ pub struct SearchIndex {
     pub(crate) reader: IndexReader,
     writer: Mutex<IndexWriter>,
     mark: Mutex<String>,
+    pub(crate) pages: Pages,
     /// Held while the index is open; the kernel lets go of it however the process ends.
     _lock: Option<File>,
 }
@@ -89,7 +91,14 @@ impl SearchIndex {
         policy.set_del_docs_ratio_before_merge(0.33);
         writer.set_merge_policy(Box::new(policy));
         let reader = index.reader_builder().reload_policy(ReloadPolicy::Manual).try_into()?;
-        Ok(SearchIndex { fields, reader, writer: Mutex::new(writer), mark: Mutex::new(mark), _lock: lock })
+        Ok(SearchIndex {
+            fields,
+            reader,
+            writer: Mutex::new(writer),
+            mark: Mutex::new(mark),
+            pages: Pages::default(),
+            _lock: lock,
+        })
     }
 
     /// Returns what the index is up to: the mark of the last batch; empty when there was none.
@@ -137,6 +146,11 @@ impl SearchIndex {
         self.reader.reload()?;
         self.mark.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&batch.mark);
         Ok(())
+    }
+
+    /// Forgets pages that were made lately; for measurements.
+    pub fn pages_forget(&self) {
+        self.pages.clear();
     }
 
     /// Waits until running merges are done; for measurements.

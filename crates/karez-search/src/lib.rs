@@ -19,6 +19,7 @@ mod fields;
 mod index;
 mod labels;
 mod language;
+mod pages;
 mod plan;
 mod query;
 mod search;

@@ -52,7 +52,7 @@ impl Facet {
 }
 
 /// A number that results can be ordered by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum OrderBy {
     /// When a branch last moved.
     Modified,
@@ -67,7 +67,7 @@ pub enum OrderBy {
 }
 
 /// The order of what was found. It is the same for the same index: nothing is left to chance.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum SearchOrder {
     /// What fits best, in steps; then downloads, then the newest change, then the older repository.
     Relevance,
@@ -78,7 +78,7 @@ pub enum SearchOrder {
 }
 
 /// What somebody looks for. Everything that is given must hold.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct SearchQuery {
     /// Words, in any language; empty finds everything.
     pub text: String,
@@ -121,7 +121,7 @@ impl SearchQuery {
 }
 
 /// How the words of a query were taken. The next way is tried only when one finds nothing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Way {
     /// Every word occurs.
     Words,
@@ -139,7 +139,7 @@ impl Way {
 }
 
 /// The place after a hit. Text to hand out and to take back; a forged one only begins somewhere else.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct SearchCursor {
     pub(crate) way: Way,
     pub(crate) key: [i64; 4],

@@ -22,6 +22,11 @@ impl SearchIndex {
             return Ok(nothing);
         }
         let searcher = self.reader.searcher();
+        let generation = searcher.generation().generation_id();
+        let asked = (query.clone(), eyes.clone());
+        if let Some(page) = self.pages.get(generation, &asked) {
+            return Ok(page);
+        }
         let wanted = Wanted::of(&query.text);
         // A following page takes the words as the first one did.
         let ways = match query.after {
@@ -38,6 +43,7 @@ impl SearchIndex {
                 break;
             }
         }
+        self.pages.put(generation, asked, &last);
         Ok(last)
     }
 }
