@@ -32,6 +32,13 @@ pub async fn run(command: Names, settings: &Settings, as_json: bool) -> anyhow::
                 .collect();
             let heading = ["NAME HERE", "REMOTE", "OWNER THERE", "REPOSITORIES", "STATE"];
             print::table(as_json, &serde_json::to_value(&names)?, &heading, &cells, "No names of other nodes.");
+            if let Some(clash) = names.iter().find(|name| name.state == "clash").filter(|_| !as_json) {
+                let (remote, owner) = (&clash.remote, &clash.owner);
+                println!(
+                    "To take {owner} of {remote} under another name: karez names alias NAME-HERE {remote} {owner}"
+                );
+                println!("To take nothing of it: karez names refuse {remote} {owner}");
+            }
         }
         Names::Alias { local, remote, owner } => {
             let Some(row) = catalog.remote_get_by_name(&remote).await? else {
@@ -48,7 +55,10 @@ pub async fn run(command: Names, settings: &Settings, as_json: bool) -> anyhow::
             refuse(catalog, &remote, owner.as_str(), false).await?;
             catalog.feed_look_again(Some(row.id)).await?;
             let json = json!({ "local": local, "remote": remote, "owner": owner });
-            print::either(as_json, &json, &format!("{owner} of {remote} is called {local} here."));
+            let sentence = format!(
+                "{owner} of {remote} is called {local} here. What rules ask of it comes with the next look at {remote}."
+            );
+            print::either(as_json, &json, &sentence);
         }
         Names::Refuse { remote, owner, undo } => {
             super::peer(catalog, &remote).await?;
