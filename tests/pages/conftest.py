@@ -73,6 +73,14 @@ def alice(node):
     book = json.dumps({"nbformat": 4, "cells": [{"cell_type": "markdown", "source": "\n\n".join(PAYLOADS)}] + [{"cell_type": "code", "source": payload, "outputs": [{"output_type": "display_data", "data": {"text/html": payload}}, {"output_type": "stream", "text": payload}]} for payload in PAYLOADS]})
     names["book.ipynb"] = book.encode()
     commit("alice/evil", "model", {"README.md": (hostile + "\n\n".join(PAYLOADS)).encode()} | cards | names, "<img src=x onerror=alert(1)>")
+    api.create_commit("alice/m", [CommitOperationAdd("notes.txt", b"one\ntwo\nthree\n")], commit_message="a change that somebody proposes", create_pr=True)
+    evil = " ".join(PAYLOADS)
+    for repo, title in [("alice/m", "Which dialect is this, and how was it written down?"), ("alice/evil", PAYLOADS[0])]:
+        talk = api.create_discussion(repo, title, description=evil[:30_000])
+        api.comment_discussion(repo, talk.num, "It is **Kiunguja**, from the coast.")
+        api.change_discussion_status(repo, talk.num, "closed")
+    collection = api.create_collection("What clinics use", namespace="acme", description="Looked at by people who work there.")
+    api.add_collection_item(collection.slug, "alice/m", "model", note="small")
     return token
 
 

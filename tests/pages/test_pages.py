@@ -18,6 +18,7 @@ REPO = [
     "/datasets/alice/data/viewer", "/datasets/alice/data/viewer?offset=20&words=text", "/datasets/alice/data/viewer?show=statistics",
     "/datasets/alice/data/viewer?where=wrong", "/alice/m/blob/main/book.ipynb", "/alice/m/blob/main/small.safetensors",
     "/alice/m/commits/main", "/alice/m/commit/main", "/alice/m/refs",
+    "/alice/m/discussions", "/alice/m/discussions/1", "/alice/m/discussions/2", "/alice/evil/discussions/1", "/collections",
 ]
 DIRECTIONS = {"en": "ltr", "ar": "rtl", "zh": "ltr"}
 
@@ -84,7 +85,7 @@ def test_pictures_of_a_card_are_drawn(node, alice, browser):
 def test_what_strangers_wrote_does_nothing(node, alice, browser):
     cards = [f"/alice/evil/blob/main/card-{number}.md" for number in range(len(PAYLOADS))]
     names = [f"/alice/evil/blob/main/{urllib.parse.quote(name, safe='')}" for name in ["\"><img src=x onerror=alert(1)>.txt", "<svg onload=alert(1)>.md", "page.html", "x.svg"]]
-    pages = ["/alice/evil", "/alice/evil/tree/main", "/alice/evil/commits/main", "/alice/evil/commit/main", "/models", "/alice", "/alice/evil/blob/main/book.ipynb"]
+    pages = ["/alice/evil", "/alice/evil/tree/main", "/alice/evil/commits/main", "/alice/evil/commit/main", "/models", "/alice", "/alice/evil/blob/main/book.ipynb", "/alice/evil/discussions", "/alice/evil/discussions/1"]
     pages += [f"/datasets/alice/evil-data/viewer{query}" for query in ["", "?split=test", "?show=statistics", "?where=%22%3E%3Cscript%3Ealert(1)%3C/script%3E", "?words=%3Cscript%3E"]]
     queries = ["/models?search=%22%3E%3Cscript%3Ealert(1)%3C/script%3E", "/-/sign-in?next=javascript:alert(1)", "/%3Cimg%20src=x%20onerror=alert(1)%3E/x/y"]
     for look in browser(endpoint=node.endpoint, paths=cards + names + pages + queries, scripts=True):
