@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
+use karez_catalog::Repo;
 use karez_formats::git::{TreeEntry, TreeMode};
 use karez_types::{GitOid, RepoAddress, Revision};
 
@@ -37,6 +38,8 @@ pub struct FileChange {
 /// What a commit changed.
 #[derive(Debug, Clone)]
 pub struct CommitChanges {
+    /// The repository.
+    pub repo: Repo,
     /// The commit.
     pub commit: CommitInfo,
     /// The files, in the order of their folders.
@@ -83,14 +86,14 @@ impl Hub {
         let read = self.commit_read(oid).await?;
         let commit = describe(oid, &read);
         if self.history_ends(&repo).await?.contains(&oid) {
-            return Ok(CommitChanges { commit, changes: Vec::new(), has_more: false });
+            return Ok(CommitChanges { repo, commit, changes: Vec::new(), has_more: false });
         }
         let before = match read.parents.first() {
             Some(parent) => Some(self.commit_read(*parent).await?.tree),
             None => None,
         };
         let (changes, has_more) = self.changes_between(before, read.tree, wanted).await?;
-        Ok(CommitChanges { commit, changes, has_more })
+        Ok(CommitChanges { repo, commit, changes, has_more })
     }
 
     /// Says which files differ between two root folders; tells also whether there are more than are listed.

@@ -3,6 +3,7 @@
 use std::collections::{BinaryHeap, HashSet};
 use std::sync::Arc;
 
+use karez_catalog::Repo;
 use karez_formats::git::Commit;
 use karez_types::{GitOid, RepoAddress, Revision, Timestamp};
 
@@ -28,6 +29,8 @@ pub struct CommitInfo {
 /// A page of a history, newest commit first.
 #[derive(Debug, Clone)]
 pub struct HistoryPage {
+    /// The repository.
+    pub repo: Repo,
     /// The commits.
     pub commits: Vec<CommitInfo>,
     /// Number of the next page, if there is one. Pages count from 0.
@@ -78,11 +81,11 @@ impl Hub {
                 continue;
             }
             if commits.len() as u64 == page_items {
-                return Ok(HistoryPage { commits, next_page: Some(page + 1) });
+                return Ok(HistoryPage { repo, commits, next_page: Some(page + 1) });
             }
             commits.push(describe(oid, &commit));
         }
-        Ok(HistoryPage { commits, next_page: None })
+        Ok(HistoryPage { repo, commits, next_page: None })
     }
 }
 

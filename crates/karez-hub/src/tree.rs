@@ -78,6 +78,8 @@ pub struct TreeQuery {
 /// A page of a listing.
 #[derive(Debug, Clone)]
 pub struct TreePage {
+    /// The repository.
+    pub repo: Repo,
     /// The commit that was listed.
     pub commit: GitOid,
     /// The items, each folder before what is in it.
@@ -126,7 +128,7 @@ impl Hub {
         if query.expand {
             self.find_last_commits(&repo, commit, &mut items).await?;
         }
-        Ok(TreePage { commit, items, next })
+        Ok(TreePage { repo, commit, items, next })
     }
 
     /// Describes some paths of a commit; those that are not there are left out.

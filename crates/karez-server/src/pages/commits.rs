@@ -49,9 +49,8 @@ pub(super) async fn commits(
     // Titles are long where there are many.
     let items = PAGE_ITEMS / 2;
     let found = state.hub.commit_list(&asked.caller, &address, &revision, number, Some(items)).await?;
-    let (repo, _) = state.hub.revision_open(&asked.caller, &address, &revision).await?;
     let made = CommitsPage {
-        head: head(&state, &repo, revision.as_str()).await?,
+        head: head(&state, &found.repo, revision.as_str()).await?,
         commits: found.commits.iter().map(line).collect(),
         next: found.next_page,
     };
@@ -114,10 +113,9 @@ pub(super) async fn commit(
 ) -> ApiResult<Response> {
     let revision = params.revision()?;
     let found = state.hub.commit_changes(&asked.caller, &address, &revision, WANTED).await?;
-    let (repo, _) = state.hub.revision_open(&asked.caller, &address, &revision).await?;
     let changes = compared(found.changes).await?;
     let made = CommitPage {
-        head: head(&state, &repo, "main").await?,
+        head: head(&state, &found.repo, "main").await?,
         commit: line(&found.commit),
         message: cut_text(&found.commit.message, MESSAGE_BYTES_MAX).0.to_owned(),
         parents: found.commit.parents.iter().map(ToString::to_string).collect(),

@@ -41,9 +41,8 @@ pub(super) async fn tree(
         ..TreeQuery::default()
     };
     let found = state.hub.tree_list(&asked.caller, &address, &revision, &query).await?;
-    let (repo, _) = state.hub.revision_open(&asked.caller, &address, &revision).await?;
     let made = TreePage {
-        head: head(&state, &repo, revision.as_str()).await?,
+        head: head(&state, &found.repo, revision.as_str()).await?,
         folder: folder.to_owned(),
         entries: found.items.iter().map(entry).collect(),
         next: found.next,
