@@ -18,6 +18,7 @@ mod path;
 mod range;
 mod revision;
 mod role;
+pub mod units;
 
 pub use clock::{Clock, FixedClock, SystemClock, Timestamp, TimestampError};
 pub use entropy::{Entropy, SeededEntropy, SystemEntropy, alphanumeric};

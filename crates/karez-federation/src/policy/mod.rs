@@ -11,5 +11,6 @@ pub mod files;
 pub mod glob;
 pub mod line;
 pub mod rules;
-pub mod units;
 pub mod upstream;
+
+pub use karez_types::units;

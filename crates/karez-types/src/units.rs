@@ -268,11 +268,11 @@ macro_rules! as_words {
 
 as_words!(
     /// Days of the week.
-    days, crate::policy::units::Days, crate::policy::units::Days::parse, |days: &crate::policy::units::Days| days.to_string()
+    days, crate::units::Days, crate::units::Days::parse, |days: &crate::units::Days| days.to_string()
 );
 as_words!(
     /// A fixed offset from UTC in minutes.
-    offset, i32, crate::policy::units::parse_offset, |minutes: &i32| crate::policy::units::show_offset(*minutes)
+    offset, i32, crate::units::parse_offset, |minutes: &i32| crate::units::show_offset(*minutes)
 );
 
 /// A number of something that JSON may hold as a number or as words.
@@ -314,11 +314,11 @@ macro_rules! number_or_words {
 
 number_or_words!(
     /// An amount of bytes.
-    bytes_maybe, crate::policy::units::parse_bytes
+    bytes_maybe, crate::units::parse_bytes
 );
 number_or_words!(
     /// A rate in bytes a second.
-    rate_maybe, crate::policy::units::parse_rate
+    rate_maybe, crate::units::parse_rate
 );
 
 #[cfg(test)]
