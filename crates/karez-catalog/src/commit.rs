@@ -9,6 +9,7 @@ use crate::git::{objects_insert, ref_target, repo_hold};
 use crate::list::rows_in_list;
 use crate::log_append::{RefMove, log_ref};
 use crate::model::{CommitContent, CommitOutcome, CommitWrite, Proposal};
+use crate::quota::quota_check;
 use crate::repo::write_facts;
 use crate::value::Value;
 use crate::zone::files_join_zone;
@@ -32,7 +33,7 @@ impl Catalog {
         transact!(self, |tx| {
             let CommitWrite { repo_id, ref_name, expected, content, proposal } = write;
             let plan = CommitPlan { repo_id: *repo_id, ref_name, expected: *expected, content, is_logged: true };
-            let outcome = write_commit(tx, &plan, now).await?;
+            let outcome = write_commit(tx, &plan, self.owner_bytes_max, now).await?;
             if outcome != CommitOutcome::Applied {
                 return tx.give_up(outcome);
             }
@@ -56,6 +57,7 @@ impl Catalog {
 pub(crate) async fn write_commit(
     tx: &mut Tx,
     plan: &CommitPlan<'_>,
+    owner_bytes_max: Option<u64>,
     now: Timestamp,
 ) -> Result<CommitOutcome, CatalogError> {
     let CommitPlan { repo_id, ref_name, expected, content, is_logged } = *plan;
@@ -69,6 +71,9 @@ pub(crate) async fn write_commit(
     }
     if let Some(missing) = first_missing(tx, &content.files).await? {
         return Ok(CommitOutcome::FileMissing(missing));
+    }
+    if let Some(over) = quota_check(tx, owner_bytes_max, repo_id, &content.files).await? {
+        return Ok(CommitOutcome::OverQuota(over));
     }
     objects_insert(tx, &content.objects).await?;
     own_commits_insert(tx, repo_id, content).await?;

@@ -18,6 +18,7 @@
 //!   A redirect from before a move gives way to a repository that takes its address.
 //! - Every act on a public repository of this node writes an entry of the node's log in its own
 //!   transaction; indices have no gaps.
+//! - Nobody comes to own more bytes than allowed: who adds to what an owner has holds the owner.
 //! - Ids of accounts, repositories and tokens are never given twice: an account's id is a trust zone.
 //! - Listings show what [`Viewer::may_see`] allows, by one condition in one place. Methods that take an
 //!   id or a hash answer without asking who wants to know: that is the hub's part.
@@ -54,6 +55,7 @@ mod model;
 mod owner_origin;
 mod publication;
 mod quick;
+mod quota;
 mod readers;
 mod remote;
 mod repo;
@@ -87,6 +89,8 @@ pub use trend::Trend;
 pub struct Catalog {
     pool: engine::Pool,
     dedup_filter: dedup::DedupFilter,
+    /// What each owner may own, in bytes, of whom nothing else was decided.
+    owner_bytes_max: Option<u64>,
 }
 
 /// How to open a catalog.
@@ -140,7 +144,7 @@ impl Catalog {
             }
         };
         schema::migrate(&pool, schema::MIGRATIONS, now).await?;
-        Ok(Catalog { pool, dedup_filter: dedup::DedupFilter::default() })
+        Ok(Catalog { pool, dedup_filter: dedup::DedupFilter::default(), owner_bytes_max: None })
     }
 
     /// Asks the database for a sign of life.

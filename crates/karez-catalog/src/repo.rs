@@ -15,6 +15,7 @@ use crate::model::{
     AccountKind, CommitContent, CommitOutcome, Found, MirrorMark, NewRepo, Owner, Repo, RepoCreated, RepoFacts,
     RepoMoved, RepoPatch,
 };
+use crate::quota::{quota_after, quota_before};
 use crate::row::{Row, valid};
 use crate::trend::Trend;
 use crate::value::Value;
@@ -149,7 +150,10 @@ impl Catalog {
             repo_changed(tx, id).await?;
             let main = "refs/heads/main".parse().expect("the name of the main branch is valid");
             let plan = CommitPlan { repo_id: id, ref_name: &main, expected: None, content: initial, is_logged: false };
-            let written = write_commit(tx, &plan, now).await?;
+            let written = write_commit(tx, &plan, self.owner_bytes_max, now).await?;
+            if let CommitOutcome::OverQuota(over) = written {
+                return tx.give_up(RepoCreated::OverQuota(over));
+            }
             assert!(written == CommitOutcome::Applied, "a new repository has no ref to conflict with: {written:?}");
             let repo = valid(TABLE, "a new repository is not there", repo_in(tx, id).await?)?;
             log_change(tx, None, Some(&repo), now).await?;
@@ -233,6 +237,8 @@ impl Catalog {
             {
                 return Ok(RepoMoved::Taken(taken));
             }
+            let is_given = repo.owner.id != owner;
+            let before = if is_given { quota_before(tx, self.owner_bytes_max, owner).await? } else { None };
             let moved = tx
                 .execute(
                     "UPDATE repo SET owner_id = $2, name = $3, id_folded = $4 WHERE id = $1 AND id_folded = $5",
@@ -241,6 +247,9 @@ impl Catalog {
                 .await?;
             if moved == 0 {
                 return Ok(RepoMoved::Missing);
+            }
+            if let Some(over) = quota_after(tx, owner, before).await? {
+                return tx.give_up(RepoMoved::OverQuota(over));
             }
             redirect_end(tx, repo.kind, &to).await?;
             if from != to {
@@ -251,7 +260,7 @@ impl Catalog {
                 )
                 .await?;
             }
-            if repo.owner.id != owner {
+            if is_given {
                 repo_files_join_zone(tx, id, Zone::of_owner(owner)).await?;
             }
             let moved = valid(TABLE, "a repository vanished while it moved", repo_in(tx, id).await?)?;

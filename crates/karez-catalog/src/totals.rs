@@ -40,20 +40,6 @@ impl Catalog {
         row.map_or(Ok(0), |row: Row| row.count("repo_file", 0))
     }
 
-    /// Sums the lengths of the large files that the repositories of an owner name, each repository for itself.
-    pub async fn owner_stored_bytes(&self, owner: AccountId) -> Result<u64, CatalogError> {
-        let row = self
-            .pool
-            .row(
-                "SELECT CAST(COALESCE(SUM(x.file_bytes), 0) AS BIGINT)
-                 FROM repo r JOIN repo_file f ON f.repo_id = r.id JOIN lfs_file l ON l.sha256 = f.sha256
-                 JOIN xet_file x ON x.hash = l.hash WHERE r.owner_id = $1",
-                args![owner],
-            )
-            .await?;
-        row.map_or(Ok(0), |row: Row| row.count("repo_file", 0))
-    }
-
     /// Lists the repositories whose large files are longest together, with that length.
     pub async fn repos_largest(&self, limit: u64) -> Result<Vec<(RepoAddress, u64)>, CatalogError> {
         let rows = self

@@ -160,7 +160,7 @@ impl Hub {
     /// # Errors
     /// [`HubError::BranchMoved`] when the branch is not where the client thought,
     /// [`HubError::Refused`] for a large file that was not uploaded,
-    /// [`HubError::NothingToDelete`].
+    /// [`HubError::OverQuota`], [`HubError::NothingToDelete`].
     pub async fn commit_finish(&self, mut draft: CommitDraft) -> HubResult<CommitMade> {
         let parser = std::mem::replace(&mut draft.parser, CommitParser::new(&self.limits));
         let body = parser.finish()?;
@@ -294,6 +294,7 @@ impl Hub {
                 CommitOutcome::RepoMissing | CommitOutcome::NotOpen => {
                     return Err(HubError::RepoMissing { address: repo.address().to_string(), anonymous: false });
                 }
+                CommitOutcome::OverQuota(over) => return Err(draft.pushing.over_quota(over)),
                 CommitOutcome::FileMissing(sha256) => return Err(not_uploaded(&sha256.to_string())),
             }
         }

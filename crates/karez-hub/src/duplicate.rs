@@ -7,6 +7,7 @@ use karez_formats::git::{Commit, GitKind, encode_commit, object_id};
 use karez_types::{GitOid, RepoAddress, Sha256, Visibility, Zone};
 
 use crate::first_commit::{first_commit, signature_of};
+use crate::quota::over_quota;
 use crate::repo_info::SIBLINGS_MAX;
 use crate::{Actor, Hub, HubError, HubResult, Right, SiblingDetail};
 
@@ -20,7 +21,7 @@ impl Hub {
     /// # Errors
     /// As [`Hub::repo_open`] for the source, as [`Hub::repo_create`] for the new one;
     /// [`HubError::Refused`] for a mirror of which not all large files are here, and for a public copy of
-    /// what its origin shows to some only.
+    /// what its origin shows to some only; [`HubError::OverQuota`].
     pub async fn repo_duplicate(
         &self,
         actor: &Actor,
@@ -61,6 +62,7 @@ impl Hub {
         match self.catalog.repo_create(&new, &content, now).await? {
             RepoCreated::Created(repo) => Ok(repo),
             RepoCreated::Taken(repo) => Err(HubError::RepoExists(repo.address())),
+            RepoCreated::OverQuota(over) => Err(over_quota(&owner.name, over)),
             RepoCreated::OwnerMissing => Err(HubError::Missing(format!("{} is gone", owner.name))),
         }
     }

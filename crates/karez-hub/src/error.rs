@@ -91,6 +91,9 @@ pub enum HubError {
         /// Name of the setting.
         setting: &'static str,
     },
+    /// The owner would have more bytes of large files than allowed; the words say whom to ask.
+    #[error("{0}")]
+    OverQuota(String),
     /// The range asked for lies outside the file.
     #[error("the range lies outside the file, which has {total_bytes} bytes")]
     RangeOutside {

@@ -5,6 +5,8 @@
 //! last one is there; then the file is read through once, cut into chunks and registered, as if it had
 //! come in one piece.
 
+use std::collections::HashMap;
+
 use bytes::Bytes;
 use futures::stream::BoxStream;
 use futures::{Stream, StreamExt, TryStreamExt};
@@ -136,7 +138,8 @@ impl Hub {
     /// `offered` are the transfers that the client knows; `basic` is always one of them.
     ///
     /// # Errors
-    /// As [`Hub::repo_open`]; [`HubError::TooLarge`] for more objects than `limits.lfs_batch_objects_max`.
+    /// As [`Hub::repo_open`]; [`HubError::TooLarge`] for more objects than `limits.lfs_batch_objects_max`;
+    /// [`HubError::OverQuota`] when a commit could not name them.
     pub async fn lfs_batch(
         &self,
         actor: &Actor,
@@ -216,6 +219,10 @@ impl Hub {
         } else {
             LfsTransfer::Basic
         };
+        // What is refused below for its own length does not count.
+        let fitting = objects.iter().filter(|object| object.file_bytes <= self.limits.file_bytes_max);
+        let wanted: HashMap<Sha256, u64> = fitting.map(|object| (object.sha256, object.file_bytes)).collect();
+        self.quota_foresee(pushing, &wanted).await?;
         let asked: Vec<Sha256> = objects.iter().map(|object| object.sha256).collect();
         let known = self.catalog.files_in_zones(&asked, &pushing.zones()).await?;
         let Pushing { repo, bringer } = pushing;
@@ -258,7 +265,8 @@ impl Hub {
     /// sent again.
     ///
     /// # Errors
-    /// As [`Hub::repo_open`] for writing; [`HubError::TooLarge`]; [`HubError::Invalid`] for an empty object.
+    /// As [`Hub::repo_open`] for writing; [`HubError::TooLarge`]; [`HubError::OverQuota`];
+    /// [`HubError::Invalid`] for an empty object.
     pub async fn lfs_begin_in_parts(
         &self,
         actor: &Actor,
@@ -274,6 +282,7 @@ impl Hub {
             let limit = format!("{} bytes", self.limits.file_bytes_max);
             return Err(HubError::TooLarge { what: "the file", limit, setting: "file_bytes_max" });
         }
+        self.quota_foresee(&pushing, &HashMap::from([(object.sha256, object.file_bytes)])).await?;
         let known = self.catalog.files_in_zones(&[object.sha256], &pushing.zones()).await?;
         if !known.is_empty() {
             return Ok(LfsAction::Nothing);

@@ -55,6 +55,7 @@ mod preupload;
 mod preview;
 mod publication;
 mod push_access;
+mod quota;
 mod ready;
 mod reconstruction;
 mod refs;
@@ -97,7 +98,8 @@ pub use ingest::Expected;
 pub use karez_catalog::{
     Account, AccountKind, Collection, CollectionItem, CollectionPatch, Direction, Discussion, DiscussionEvent,
     DiscussionFilter, DiscussionStatus, EventKind, FileBrief, Keep, Mirror, MirrorPatch, NewAccount, NewMirror,
-    NewRemote, OwnerOrigin, Publication, PublicationQuery, RemoteKind, Repo, RepoSort, SignInWay, TokenBrief,
+    NewRemote, OwnerOrigin, OwnerRoom, Publication, PublicationQuery, Quota, RemoteKind, Repo, RepoSort, SignInWay,
+    TokenBrief,
 };
 /// For the advice on cards.
 pub use karez_formats::card::{Finding, YamlError};
@@ -125,6 +127,7 @@ pub use preupload::{UploadAdvice, UploadMode, UploadPlan};
 pub use preview::{DataView, Layout, PreviewChild, PreviewLauncher, PreviewProgram};
 pub use publication::{Described, Published};
 pub use push_access::PushPlace;
+pub use quota::quota_of_words;
 pub use reconstruction::{ChunkPlace, RECONSTRUCTION_FILES_MAX, Reconstruction, XorbFetch};
 pub use refs::{BranchStart, NewTag, RefInfo, RefLists};
 pub use repo_fields::RepoField;
@@ -202,11 +205,12 @@ impl Hub {
         } else {
             STREAMED_UPLOADS_MAX
         };
+        let owner_bytes_max = Some(parts.limits.owner_bytes_max).filter(|bytes| *bytes > 0);
         Hub {
             signer: Signer::new(&parts.signing_key),
             log: log::LogDesk::new(parts.log_keys, parts.high_water),
             uploads: Semaphore::new(uploads_at_once.clamp(1, Semaphore::MAX_PERMITS)),
-            catalog: parts.catalog,
+            catalog: parts.catalog.with_owner_bytes_max(owner_bytes_max),
             store: parts.store,
             limits: parts.limits,
             clock: parts.clock,

@@ -1,13 +1,13 @@
 //! What a client asks before it uploads: how to send each file, and whether at all.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use karez_catalog::Repo;
 use karez_formats::attributes::Attributes;
 use karez_formats::gitignore::Ignore;
 use karez_types::{GitOid, RepoAddress, RepoPath, Revision, Sha256};
 
-use crate::push_access::{PushPlace, Pushing};
+use crate::push_access::PushPlace;
 use crate::{Actor, Hub, HubError, HubResult, Right};
 
 /// A file that a client means to upload.
@@ -53,7 +53,8 @@ impl Hub {
     /// Advises how to upload files to a revision.
     ///
     /// # Errors
-    /// As [`Hub::repo_open`] for writing, unless it is for a pull request; [`HubError::RevisionMissing`].
+    /// As [`Hub::repo_open`] for writing, unless it is for a pull request; [`HubError::RevisionMissing`];
+    /// [`HubError::OverQuota`] when a commit of them could not be made.
     pub async fn upload_advise(
         &self,
         actor: &Actor,
@@ -64,25 +65,32 @@ impl Hub {
         gitignore: Option<String>,
     ) -> HubResult<Vec<UploadAdvice>> {
         let place = if opens_pull_request { PushPlace::NewPullRequest } else { PushPlace::Revision(revision) };
-        let Pushing { repo, .. } = self.push_open(actor, address, place).await?;
+        let pushing = self.push_open(actor, address, place).await?;
+        let repo = &pushing.repo;
         let limit = self.limits.preupload_files_max;
         if plans.len() as u64 > limit {
             let what = "the list of files";
             return Err(HubError::TooLarge { what, limit: format!("{limit} files"), setting: "preupload_files_max" });
         }
-        let commit = self.revision_resolve(&repo, revision).await?;
+        let commit = self.revision_resolve(repo, revision).await?;
         let attributes = self.attributes_of(commit).await?;
         let ignore = match gitignore {
             Some(text) => Some(Ignore::parse(&text)),
             None => self.rules_text(commit, GITIGNORE).await?.map(|text| Ignore::parse(&text)),
         };
         let present = self.present_at(commit, &plans).await?;
-        let advise = |plan: UploadPlan| {
+        let mut large_lengths = HashSet::new();
+        let mut advice = Vec::with_capacity(plans.len());
+        for plan in plans {
             let mode = self.upload_mode(&plan, &attributes);
             let is_ignored = ignore.as_ref().is_some_and(|ignore| ignore.ignores(plan.path.as_str(), false));
-            UploadAdvice { mode, is_ignored, present: present.get(&plan.path).cloned(), path: plan.path }
-        };
-        Ok(plans.into_iter().map(advise).collect())
+            if mode == UploadMode::Large && !is_ignored {
+                large_lengths.insert(plan.file_bytes);
+            }
+            advice.push(UploadAdvice { mode, is_ignored, present: present.get(&plan.path).cloned(), path: plan.path });
+        }
+        self.quota_foresee_lengths(&pushing, large_lengths).await?;
+        Ok(advice)
     }
 
     fn upload_mode(&self, plan: &UploadPlan, attributes: &Attributes) -> UploadMode {

@@ -5,6 +5,7 @@ use karez_formats::git::{GitKind, Tag, encode_tag, object_id};
 use karez_types::{GitOid, RefName, RepoAddress, Revision};
 
 use crate::first_commit::signature_of;
+use crate::quota::over_quota;
 use crate::revision::main_ref;
 use crate::{Actor, Hub, HubError, HubResult, Right};
 
@@ -168,6 +169,7 @@ impl Hub {
                 Err(HubError::Exists(format!("Reference {name} already exists")))
             }
             CommitOutcome::Conflict { .. } => Err(HubError::BranchMoved),
+            CommitOutcome::OverQuota(over) => Err(over_quota(&repo.owner.name, over)),
             CommitOutcome::RepoMissing | CommitOutcome::NotOpen | CommitOutcome::FileMissing(_) => {
                 Err(HubError::RepoMissing { address: repo.address().to_string(), anonymous: false })
             }

@@ -4,6 +4,7 @@ use karez_catalog::{Account, AccountKind, NewRepo, Repo, RepoCreated, RepoMoved,
 use karez_types::{OwnerName, RepoAddress, RepoKind, RepoName, Visibility};
 
 use crate::first_commit::first_commit;
+use crate::quota::over_quota;
 use crate::{Actor, Hub, HubError, HubResult, Right};
 
 /// What spaces may run on (`SPACES_SDK_TYPES` in huggingface_hub).
@@ -53,6 +54,7 @@ impl Hub {
         match self.catalog.repo_create(&new, &content, now).await? {
             RepoCreated::Created(repo) => Ok(repo),
             RepoCreated::Taken(repo) => Err(HubError::RepoExists(repo.address())),
+            RepoCreated::OverQuota(over) => Err(over_quota(&owner.name, over)),
             RepoCreated::OwnerMissing => Err(HubError::Missing(format!("{} is gone", owner.name))),
         }
     }
@@ -77,7 +79,7 @@ impl Hub {
     ///
     /// # Errors
     /// As [`Hub::repo_delete`] for where it is, as [`Hub::repo_create`] for where it goes, and
-    /// [`HubError::Exists`] when something is there.
+    /// [`HubError::Exists`] when something is there; [`HubError::OverQuota`] when its files are too much for a new owner.
     pub async fn repo_move(&self, actor: &Actor, from: &RepoAddress, to: &RepoAddress) -> HubResult<Repo> {
         let repo = self.repo_open_exactly(actor, from, Right::Admin).await?;
         let owner = self.owner_to_write(actor, to.kind, &to.owner).await?;
@@ -91,6 +93,7 @@ impl Hub {
                 Ok(repo)
             }
             RepoMoved::Taken(_) => Err(exists()),
+            RepoMoved::OverQuota(over) => Err(over_quota(&owner.name, over)),
             RepoMoved::Missing => Err(missing(actor, from)),
         }
     }

@@ -6,6 +6,7 @@ use karez_types::{GitOid, RefName, RepoAddress};
 
 use crate::commit_tree::add_object;
 use crate::first_commit::signature_of;
+use crate::quota::over_quota;
 use crate::{Actor, Hub, HubError, HubResult, Right};
 
 impl Hub {
@@ -43,6 +44,7 @@ impl Hub {
         match self.catalog.commit_apply(&write, self.clock.now()).await? {
             CommitOutcome::Applied => Ok(target),
             CommitOutcome::Conflict { .. } => Err(HubError::BranchMoved),
+            CommitOutcome::OverQuota(over) => Err(over_quota(&repo.owner.name, over)),
             CommitOutcome::RepoMissing | CommitOutcome::NotOpen | CommitOutcome::FileMissing(_) => Err(missing()),
         }
     }

@@ -59,6 +59,7 @@ pub use view::repo::{
     CardView, Entry, Link, Origin, RefsPage, RepoHead, RepoPage, Snippet, Totals, TreePage, refs as refs_page,
     repo as repo_page, tree as tree_page,
 };
+pub use view::room::Room;
 pub use view::sign_in::{
     InvitedPage, NamePage, SignInPage, invited as invited_page, newcomer as newcomer_page, sign_in as sign_in_page,
 };

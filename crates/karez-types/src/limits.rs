@@ -41,6 +41,9 @@ pub struct Limits {
     pub file_terms_max: u64,
     /// One file through any door, in bytes.
     pub file_bytes_max: u64,
+    /// Large files that the repositories of one person or organisation may name together, in bytes, unless
+    /// something else was decided for them (`karez user quota`); 0 is without a bound.
+    pub owner_bytes_max: u64,
     /// Objects in one LFS batch call. git-lfs sends 100, older clients 256.
     pub lfs_batch_objects_max: u64,
     /// One part of a multipart LFS upload, in bytes; also the size below which LFS sends one part.
@@ -100,6 +103,7 @@ impl Default for Limits {
             shard_files_max: 100_000,
             file_terms_max: 1_000_000,
             file_bytes_max: 2_000_000_000_000,
+            owner_bytes_max: 0,
             lfs_batch_objects_max: 1_000,
             lfs_part_bytes: 64 * MIB,
             dedup_answer_bytes_max: 4 * MIB,

@@ -140,6 +140,14 @@ pub enum User {
         /// What the provider calls the person: the `sub` of its tokens.
         subject: String,
     },
+    /// Say how many bytes of large files the repositories of a person may have together.
+    Quota {
+        /// Name of the person.
+        name: OwnerName,
+        /// An amount such as '20 GB'; none for no bound; default for what the settings allow everybody
+        /// (limits.owner_bytes_max). Leave it out to see what is used.
+        amount: Option<String>,
+    },
     /// Delete a person who owns no repositories, and all tokens of the person.
     #[command(visible_alias = "remove")]
     Delete {
@@ -160,6 +168,14 @@ pub enum Org {
     },
     /// List all organisations.
     List,
+    /// Say how many bytes of large files the repositories of an organisation may have together.
+    Quota {
+        /// Name of the organisation.
+        name: OwnerName,
+        /// An amount such as '20 GB'; none for no bound; default for what the settings allow everybody
+        /// (limits.owner_bytes_max). Leave it out to see what is used.
+        amount: Option<String>,
+    },
     /// Delete an organisation that owns no repositories.
     Delete {
         /// Name of the organisation.

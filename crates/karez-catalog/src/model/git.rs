@@ -4,9 +4,7 @@ use karez_formats::git::GitKind;
 use karez_formats::lfs::LfsPointer;
 use karez_types::{GitOid, RefName, RepoId, Sha256, Zone};
 
-use super::Proposal;
-
-use super::RepoFacts;
+use super::{OverQuota, Proposal, RepoFacts};
 
 /// A git object with its content (without git's header).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -97,6 +95,8 @@ pub enum CommitOutcome {
     RepoMissing,
     /// The commit names a file that is not stored.
     FileMissing(Sha256),
+    /// The owner of the repository would have more than allowed.
+    OverQuota(OverQuota),
 }
 
 /// How a change of one ref ended.

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use crate::trend::Trend;
 use karez_types::{AccountId, GitOid, OwnerName, RepoAddress, RepoId, RepoKind, RepoName, Timestamp, Visibility, Zone};
 
-use super::{AccountKind, MirrorMark};
+use super::{AccountKind, MirrorMark, OverQuota};
 
 /// The owner of a repository.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,6 +94,8 @@ pub enum RepoCreated {
     Taken(Repo),
     /// The owner's account is gone.
     OwnerMissing,
+    /// With the files of the first commit the owner would have more than allowed; nothing was created.
+    OverQuota(OverQuota),
 }
 
 /// A repository found by its address.
@@ -114,6 +116,8 @@ pub enum RepoMoved {
     Taken(Repo),
     /// The repository or the new owner is gone.
     Missing,
+    /// The new owner would have more than allowed; nothing was changed.
+    OverQuota(OverQuota),
 }
 
 /// What `repo_update` changes; `None` leaves a field as it is.

@@ -13,6 +13,7 @@ mod log;
 mod mirrors;
 mod misc;
 mod publications;
+mod quotas;
 mod remotes;
 mod repos;
 mod schema;

@@ -12,6 +12,7 @@ use karez_types::{GitOid, RefName, RepoAddress, RepoPath};
 use crate::commit::zones_of;
 use crate::commit_tree::{TreeEditor, add_object};
 use crate::first_commit::signature_of;
+use crate::quota::over_quota;
 use crate::revision::main_ref;
 use crate::{Actor, Hub, HubError, HubResult, Right};
 
@@ -186,6 +187,7 @@ impl Hub {
                 CommitOutcome::NotOpen => {
                     return Err(HubError::Refused(format!("pull request {number} is closed or merged already")));
                 }
+                CommitOutcome::OverQuota(over) => return Err(over_quota(&repo.owner.name, over)),
                 CommitOutcome::RepoMissing | CommitOutcome::FileMissing(_) => {
                     return Err(HubError::RepoMissing { address: address.to_string(), anonymous: false });
                 }

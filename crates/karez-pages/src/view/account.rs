@@ -5,6 +5,7 @@ use maud::html;
 
 use super::form::{Notice, button, line, notice, password, proof};
 use super::list::id;
+use super::room::{Room, room};
 use crate::layout::Frame;
 use crate::locale::key;
 
@@ -36,10 +37,12 @@ pub struct AccountPage {
     pub new_token: Option<String>,
     /// All tokens.
     pub tokens: Vec<TokenLine>,
+    /// What the person owns and may own.
+    pub room: Room,
     /// Browsers that are signed in.
     pub sessions: u64,
-    /// Organisations.
-    pub orgs: Vec<OwnerName>,
+    /// Organisations, with what each owns and may own.
+    pub orgs: Vec<(OwnerName, Room)>,
     /// Whether the person administers the node.
     pub is_admin: bool,
     /// What proves that the forms came from here.
@@ -64,9 +67,11 @@ pub fn account(frame: &Frame, page: &AccountPage) -> String {
                 @if page.is_admin { li { a href="/-/admin" { (l.t(key::ADMINISTRATION)) } } }
             }
         }
+        h2 { (l.t(key::ROOM)) }
+        p { (room(l, page.room)) }
         @if !page.orgs.is_empty() {
             h2 { (l.t(key::ORGANIZATIONS)) }
-            ul.tags { @for org in &page.orgs { li { a href=(format!("/-/org/{org}")) { (id(org.as_str())) } } } }
+            ul.plain { @for (org, its) in &page.orgs { li { a href=(format!("/-/org/{org}")) { (id(org.as_str())) } " · " (room(l, *its)) } } }
         }
         @if page.may_write {
             h2 { (l.t(key::TOKENS)) }

@@ -5,6 +5,7 @@ use maud::{Markup, html};
 
 use super::form::{Notice, button, line, notice, proof};
 use super::list::id;
+use super::room::{Room, room};
 use crate::layout::Frame;
 use crate::locale::{Key, Locale, key};
 
@@ -82,8 +83,10 @@ pub struct AccountLine {
     pub is_organization: bool,
     /// Whether it administers the node.
     pub is_admin: bool,
-    /// Bytes of large files that its repositories name.
-    pub stored_bytes: u64,
+    /// What it owns and may own.
+    pub room: Room,
+    /// Whether that was decided for it alone.
+    pub has_own_quota: bool,
 }
 
 /// A remote, as administrators see it.
@@ -148,6 +151,10 @@ fn invite(l: &Locale, page: &AdminPage, name: &OwnerName) -> Markup {
     }
 }
 
+fn code(words: &str) -> Markup {
+    html! { code dir="ltr" { (words) } }
+}
+
 /// Renders the administration of the node.
 pub fn admin(frame: &Frame, page: &AdminPage) -> String {
     let l = frame.locale;
@@ -160,7 +167,7 @@ pub fn admin(frame: &Frame, page: &AdminPage) -> String {
         }
         h2 { (l.t(key::ACCOUNTS)) }
         div.wide tabindex="0" role="region" aria-label=(l.plain(key::ACCOUNTS)) { table {
-            thead { tr { th scope="col" { (l.t(key::NAME)) } th scope="col" { (l.t(key::KIND)) } th scope="col" { (l.t(key::STORED)) } th scope="col" { (l.t(key::INVITE)) } } }
+            thead { tr { th scope="col" { (l.t(key::NAME)) } th scope="col" { (l.t(key::KIND)) } th scope="col" { (l.t(key::ROOM)) } th scope="col" { (l.t(key::INVITE)) } } }
             tbody { @for account in &page.accounts { tr {
                 td { a href=(format!("/{}", account.name)) { (id(account.name.as_str())) } }
                 td {
@@ -168,7 +175,7 @@ pub fn admin(frame: &Frame, page: &AdminPage) -> String {
                     @if account.is_admin { " · " (l.t(key::MAY_ADMIN)) }
                     @if account.is_organization { " · " a href=(format!("/-/org/{}", account.name)) { (l.t(key::MEMBERS)) } }
                 }
-                td { (l.bytes(account.stored_bytes)) }
+                td { (room(l, account.room)) @if account.has_own_quota { " · " (l.t(key::ROOM_OWN)) } }
                 td { @if !account.is_organization { (invite(l, page, &account.name)) } }
             } } }
         } }
@@ -185,6 +192,21 @@ pub fn admin(frame: &Frame, page: &AdminPage) -> String {
                 }
             }
             (button(l, key::CREATE))
+        }
+        h2 #room { (l.t(key::ROOM)) }
+        p { (l.fill(key::ROOM_HOW, &[("amount", code("20 GB")), ("none", code("none")), ("default", code("default"))])) }
+        form method="post" action="/-/admin" {
+            (proof(&page.proof))
+            input type="hidden" name="do" value="quota";
+            div {
+                label for="quota_owner" { (l.t(key::ROOM_OWNER)) }
+                input #quota_owner type="text" name="owner" maxlength="42" dir="auto" autocomplete="off" spellcheck="false" required;
+            }
+            div {
+                label for="quota" { (l.t(key::ROOM_AMOUNT)) }
+                input #quota type="text" name="quota" maxlength="20" dir="ltr" autocomplete="off" spellcheck="false" required;
+            }
+            (button(l, key::SAVE))
         }
         h2 { (l.t(key::REMOTES)) }
         @if page.remotes.is_empty() { p { (l.t(key::NODE_ALONE)) } }

@@ -3,8 +3,8 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use karez_hub::{HubError, NewToken, Right, SignInWay};
-use karez_pages::{AccountPage, Notice, TokenLine, account_page, key};
+use karez_hub::{HubError, NewToken, OwnerRoom, Right, SignInWay};
+use karez_pages::{AccountPage, Notice, Room, TokenLine, account_page, key};
 use karez_types::{TokenId, TokenRole};
 
 use super::answer::form_page;
@@ -22,6 +22,11 @@ const TOKEN_DAYS_MAX: i64 = 3_650;
 pub(super) fn me(asked: &Asked) -> ApiResult<String> {
     let needed = || ApiError(HubError::SignInNeeded("this page is for who is signed in".to_owned()));
     asked.caller.user().map(|user| user.account.name.to_string()).ok_or_else(needed)
+}
+
+/// Returns what an owner has and may have, as pages say it.
+pub(super) fn room_of(owner_room: OwnerRoom) -> Room {
+    Room { owned_bytes: owner_room.owned_bytes, bytes_max: owner_room.bytes_max }
 }
 
 async fn shown(
@@ -42,6 +47,11 @@ async fn shown(
         expires: token.expires,
     };
     let (proof, cookie) = form_proof(state, &asked.headers, &asked.base);
+    let id = me.signed_in.account.id;
+    let mut orgs = Vec::with_capacity(me.orgs.len());
+    for (org, _) in me.orgs {
+        orgs.push((org.name, room_of(hub.catalog().owner_room(org.id).await?)));
+    }
     let page = AccountPage {
         notice,
         user,
@@ -49,8 +59,9 @@ async fn shown(
         has_password: hub.password_has(&asked.caller).await?,
         new_token,
         tokens: tokens.into_iter().map(line).collect(),
+        room: room_of(hub.catalog().owner_room(id).await?),
         sessions: hub.session_count(&asked.caller).await?,
-        orgs: me.orgs.into_iter().map(|(org, _)| org.name).collect(),
+        orgs,
         is_admin: asked.caller.is_node_admin(),
         proof,
     };

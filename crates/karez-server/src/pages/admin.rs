@@ -3,11 +3,11 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use karez_hub::{AccountKind, HubError, RemoteKind, new_organization, new_user};
+use karez_hub::{AccountKind, HubError, Quota, RemoteKind, new_organization, new_user, quota_of_words};
 use karez_pages::{AccountLine, AdminPage, JobLine, Notice, OrgPage, RemoteLine, admin_page, key, org_page};
 use karez_types::{OrgRole, OwnerName};
 
-use super::account::me;
+use super::account::{me, room_of};
 use super::answer::form_page;
 use super::asked::Asked;
 use super::form::{Form, notice_of};
@@ -69,8 +69,10 @@ async fn admin_shown(
     let next = found.last().filter(|_| found.len() as u64 == ACCOUNTS_MAX).map(|last| last.name.to_string());
     let mut accounts = Vec::with_capacity(found.len());
     for account in found {
+        let owner_room = catalog.owner_room(account.id).await?;
         accounts.push(AccountLine {
-            stored_bytes: catalog.owner_stored_bytes(account.id).await?,
+            has_own_quota: owner_room.quota != Quota::OfNode,
+            room: room_of(owner_room),
             is_organization: account.kind == AccountKind::Organization,
             is_admin: account.is_admin,
             name: account.name,
@@ -126,6 +128,10 @@ pub(super) async fn admin_change(State(state): State<AppState>, form: Form) -> A
             }
             Ok(name) => hub.account_create(caller, new_user(name, false)).await.map(|_| None),
             Err(error) => Err(error.into()),
+        },
+        "quota" => match quota_of_words(form.word("quota")) {
+            Ok(quota) => hub.quota_set(caller, form.word("owner"), quota).await.map(|_| None),
+            Err(error) => Err(error),
         },
         _ => Err(HubError::Invalid("the form does not say what to change".to_owned())),
     };

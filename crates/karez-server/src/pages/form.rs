@@ -105,6 +105,7 @@ pub(super) fn notice_of(error: HubError) -> ApiResult<Notice> {
         | E::Refused(_)
         | E::Missing(_)
         | E::TooLarge { .. }
+        | E::OverQuota(_)
         | E::BranchMoved
         | E::Busy
         | E::StorageFull => Ok(Notice::Words(error.to_string())),

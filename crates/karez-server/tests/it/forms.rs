@@ -98,7 +98,13 @@ impl Browser {
     }
 
     /// Sends a form with files.
-    async fn upload(&mut self, page: &str, action: &str, fields: &[(&str, &str)], files: &[(&str, &[u8])]) -> Answer {
+    pub async fn upload(
+        &mut self,
+        page: &str,
+        action: &str,
+        fields: &[(&str, &str)],
+        files: &[(&str, &[u8])],
+    ) -> Answer {
         let proof = self.proof(page).await;
         let mut all = vec![("proof", proof.as_str())];
         all.extend_from_slice(fields);

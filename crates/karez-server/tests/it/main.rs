@@ -18,6 +18,7 @@ mod ollama;
 mod pages;
 mod people;
 mod provider;
+mod quotas;
 mod repos;
 mod search;
 mod social;

@@ -2,6 +2,7 @@
 
 pub mod org;
 pub mod origin;
+pub mod quota;
 pub mod repo;
 pub mod token;
 pub mod user;

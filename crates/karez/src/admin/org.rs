@@ -6,7 +6,7 @@ use karez_catalog::AccountKind;
 use karez_hub::{Actor, new_organization};
 use serde_json::{Value, json};
 
-use super::{account_json, accounts};
+use super::{account_json, accounts, quota};
 use crate::cli::Org;
 use crate::config::Settings;
 use crate::{node, print};
@@ -26,12 +26,18 @@ pub async fn run(command: Org, settings: &Settings, as_json: bool) -> anyhow::Re
         }
         Org::List => {
             let orgs = accounts(&hub, AccountKind::Organization).await?;
-            let json = Value::Array(orgs.iter().map(account_json).collect());
-            let row = |org: &karez_catalog::Account| {
-                vec![org.name.to_string(), org.fullname.clone(), org.created.to_string()]
+            let orgs = quota::with_room(&hub, orgs).await?;
+            let json = Value::Array(orgs.iter().map(quota::json).collect());
+            let row = |(org, owner_room): &(karez_catalog::Account, karez_catalog::OwnerRoom)| {
+                let room = quota::room_words(owner_room);
+                vec![org.name.to_string(), org.fullname.clone(), room, org.created.to_string()]
             };
             let rows: Vec<_> = orgs.iter().map(row).collect();
-            print::table(as_json, &json, &["NAME", "FULL NAME", "CREATED"], &rows, "There are no organisations.");
+            let heads = ["NAME", "FULL NAME", "LARGE FILES", "CREATED"];
+            print::table(as_json, &json, &heads, &rows, "There are no organisations.");
+        }
+        Org::Quota { name, amount } => {
+            quota::run(&hub, &name, AccountKind::Organization, amount.as_deref(), as_json).await?;
         }
         Org::Delete { name } => {
             hub.account_delete(&actor, name.as_str()).await?;

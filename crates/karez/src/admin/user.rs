@@ -8,7 +8,7 @@ use karez_catalog::AccountKind;
 use karez_hub::{Actor, new_user};
 use serde_json::{Value, json};
 
-use super::{account_json, accounts};
+use super::{account_json, accounts, quota};
 use crate::cli::User;
 use crate::config::Settings;
 use crate::{node, print};
@@ -28,13 +28,16 @@ pub async fn run(command: User, settings: &Settings, as_json: bool) -> anyhow::R
         }
         User::List => {
             let users = accounts(&hub, AccountKind::User).await?;
-            let json = Value::Array(users.iter().map(account_json).collect());
-            let row = |user: &karez_catalog::Account| {
+            let users = quota::with_room(&hub, users).await?;
+            let json = Value::Array(users.iter().map(quota::json).collect());
+            let row = |(user, owner_room): &(karez_catalog::Account, karez_catalog::OwnerRoom)| {
+                let room = quota::room_words(owner_room);
                 let role = if user.is_admin { "administrator" } else { "" };
-                vec![user.name.to_string(), role.to_owned(), user.fullname.clone(), user.created.to_string()]
+                vec![user.name.to_string(), role.to_owned(), user.fullname.clone(), room, user.created.to_string()]
             };
             let rows: Vec<_> = users.iter().map(row).collect();
-            print::table(as_json, &json, &["NAME", "ROLE", "FULL NAME", "CREATED"], &rows, "There are no users.");
+            let heads = ["NAME", "ROLE", "FULL NAME", "LARGE FILES", "CREATED"];
+            print::table(as_json, &json, &heads, &rows, "There are no users.");
         }
         User::Password { name } => {
             let password = first_line(std::io::stdin())?;
@@ -58,6 +61,9 @@ pub async fn run(command: User, settings: &Settings, as_json: bool) -> anyhow::R
             hub.identity_add(&actor, name.as_str(), issuer, &subject).await?;
             let sentence = format!("{name} may sign in through {issuer}, as {subject}.");
             print::either(as_json, &json!({ "user": name, "issuer": issuer, "subject": subject }), &sentence);
+        }
+        User::Quota { name, amount } => {
+            quota::run(&hub, &name, AccountKind::User, amount.as_deref(), as_json).await?;
         }
         User::Delete { name } => {
             hub.account_delete(&actor, name.as_str()).await?;

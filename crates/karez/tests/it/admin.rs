@@ -53,6 +53,35 @@ fn people_tokens_and_repositories_while_the_node_runs() {
 }
 
 #[test]
+fn quotas_are_set_and_listed() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let _node = Serving::start(folder, &["--set", "limits.owner_bytes_max=5000"]);
+    succeed(folder, &["user", "add", "ann"]);
+    succeed(folder, &["org", "create", "lab"]);
+    let sentence = "ann may own 20 GB of large files, and owns 0 B.\n";
+    assert_eq!(succeed(folder, &["user", "quota", "ann", "20 GB"]), sentence);
+    assert_eq!(succeed(folder, &["user", "quota", "ANN"]), sentence.replace("ann", "ANN"));
+    let sentence = "lab may own large files without a bound, and owns 0 B.\n";
+    assert_eq!(succeed(folder, &["org", "quota", "lab", "none"]), sentence);
+    let users = succeed(folder, &["user", "list", "--json"]);
+    for field in
+        ["\"owned_bytes\": 0", "\"owned_bytes_max\": 20000000000", "\"quota\": 20000000000", "\"quota\": \"default\""]
+    {
+        assert!(users.contains(field), "{field}: {users}");
+    }
+    assert!(succeed(folder, &["user", "list"]).contains("0 B of 20 GB"));
+    let orgs = succeed(folder, &["org", "list", "--json"]);
+    assert!(orgs.contains("\"owned_bytes_max\": null") && orgs.contains("\"quota\": \"none\""), "{orgs}");
+    assert!(
+        succeed(folder, &["--set", "limits.owner_bytes_max=5000", "user", "quota", "ann", "default"]).contains("5 kB")
+    );
+    assert!(fail(folder, &["user", "quota", "ann", "much"]).contains("`20 GB`"));
+    assert!(fail(folder, &["user", "quota", "lab", "1 GB"]).contains("there is no user named lab"));
+    assert!(fail(folder, &["org", "quota", "ann"]).contains("there is no organisation named ann"));
+}
+
+#[test]
 fn passwords_are_set_and_people_invited() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
