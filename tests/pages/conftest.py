@@ -20,6 +20,10 @@ for name in list(os.environ):
     if name.startswith("HF_"):
         del os.environ[name]
 
+#: Pictures of pages as they were seen, for people to look at.
+SCREENSHOTS = Path(__file__).parents[2] / "target/screenshots"
+
+
 def png(width: int, height: int) -> bytes:
     """A picture of one colour."""
 
@@ -94,7 +98,10 @@ def browser():
     """Looks at addresses with Chromium and says what it saw."""
     path = script("look.mjs")
 
-    def look(**wishes) -> list[dict]:
+    def look(keep: bool = False, **wishes) -> list[dict]:
+        if keep:
+            SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+            wishes["screenshots"] = str(SCREENSHOTS)
         done = subprocess.run(
             ["node", path, json.dumps(wishes | {"chromium": shutil.which("chromium")})], capture_output=True, text=True, timeout=1200
         )

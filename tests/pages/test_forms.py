@@ -46,7 +46,7 @@ def read(node, path: str) -> bytes:
 
 def test_pages_that_do_things_are_for_everyone(node, boss, browser):
     cookies = session(node)
-    seen = browser(endpoint=node.endpoint, paths=PAGES, languages=list(DIRECTIONS), widths=[360, 1280], axe=True, cookies=cookies)
+    seen = browser(endpoint=node.endpoint, paths=PAGES, languages=list(DIRECTIONS), widths=[360, 1280], axe=True, cookies=cookies, keep=True)
     assert len(seen) == len(PAGES) * len(DIRECTIONS) * 2
     for look in seen:
         where = f"{look['path']} in {look['language']} at {look['width']}"

@@ -49,7 +49,7 @@ def test_the_browser_sees_what_is_wrong(browser):
 
 
 def test_every_page_is_for_everyone(node, alice, browser):
-    seen = browser(endpoint=node.endpoint, paths=LIGHT + REPO, languages=list(DIRECTIONS), widths=[360, 1280], axe=True)
+    seen = browser(endpoint=node.endpoint, paths=LIGHT + REPO, languages=list(DIRECTIONS), widths=[360, 1280], axe=True, keep=True)
     assert len(seen) == len(LIGHT + REPO) * len(DIRECTIONS) * 2
     for look in seen:
         where = f"{look['path']} in {look['language']} at {look['width']}"

@@ -51,7 +51,8 @@ async fn who_turns_up_carries_on_when_the_first_has_no_more() {
     let planner = Fixed::new("origin", sample.mapped(), std::slice::from_ref(&here));
     planner.others.lock().unwrap().push((0, plan(sample.mapped(), &there)));
     assert!(world.fetch(&sample, &planner).await.unwrap() == sample.data);
-    assert_eq!(there.sent(), sample.mapped().0.wire_bytes);
+    let wire_bytes = sample.mapped().0.wire_bytes;
+    assert!((wire_bytes..=wire_bytes * 1005 / 1000).contains(&there.sent()), "{} of {wire_bytes}", there.sent());
 }
 
 #[tokio::test(start_paused = true)]
@@ -98,7 +99,9 @@ async fn a_source_with_other_pieces_carries_on_alone_and_is_banned_when_it_lies(
         let planner = Fixed::new("origin", sample.mapped(), std::slice::from_ref(&here));
         planner.others.lock().unwrap().push((0, plan(packed_anew.mapped(), &there)));
         assert!(world.fetch(&sample, &planner).await.unwrap() == sample.data);
-        assert_eq!(there.sent() == sample.mapped().0.wire_bytes, !is_liar);
+        let wire_bytes = sample.mapped().0.wire_bytes;
+        // All of it once, and at most the little that the end of a file repeats.
+        assert_eq!((wire_bytes..=wire_bytes * 1005 / 1000).contains(&there.sent()), !is_liar, "{}", there.sent());
         assert_eq!(world.reports.wrongs(), if is_liar { vec![("another".to_owned(), "wrong_bytes")] } else { vec![] });
     }
 }
@@ -117,6 +120,8 @@ async fn others_are_asked_ever_more_rarely() {
     let secs = begun.elapsed().as_secs();
     assert!(secs > 290, "{secs} s");
     // After 0, 5, 15, 35, 75, 155 and 315 seconds.
-    assert_eq!(planner.others_asked.load(Ordering::SeqCst), if secs > 316 { 7 } else { 6 });
+    let asked = planner.others_asked.load(Ordering::SeqCst);
+    // The last question is not asked for the last megabyte.
+    assert!(asked == 6 || asked == 7 && secs >= 315, "{asked} questions in {secs} s");
     assert_eq!(there.sent(), 0);
 }
