@@ -35,11 +35,11 @@ async fn a_source_that_turns_up_is_taken_in() {
         assert!(world.fetch(&sample, &planner).await.unwrap() == sample.data);
         took.push(begun.elapsed().as_secs_f64());
         let sent = here.sent() + there.sent();
-        assert!(sent * 1000 <= sample.mapped().0.wire_bytes * 1010, "{sent} bytes were sent");
+        assert!(sent * 1000 <= sample.mapped().0.wire_bytes * 1005, "{sent} bytes were sent");
         assert_eq!(there.sent() > 0, first_answer != u64::MAX);
     }
     let [alone, from_the_start, later] = took[..] else { unreachable!() };
-    assert!(from_the_start * 1.7 <= alone, "{took:?}");
+    assert!(from_the_start * 1.85 <= alone, "{took:?}");
     assert!(later < alone - 10.0 && later > from_the_start + 5.0, "{took:?}");
 }
 
@@ -51,8 +51,7 @@ async fn who_turns_up_carries_on_when_the_first_has_no_more() {
     let planner = Fixed::new("origin", sample.mapped(), std::slice::from_ref(&here));
     planner.others.lock().unwrap().push((0, plan(sample.mapped(), &there)));
     assert!(world.fetch(&sample, &planner).await.unwrap() == sample.data);
-    let wire_bytes = sample.mapped().0.wire_bytes;
-    assert!((wire_bytes..=wire_bytes * 105 / 100).contains(&there.sent()), "{} of {wire_bytes}", there.sent());
+    assert_eq!(there.sent(), sample.mapped().0.wire_bytes);
 }
 
 #[tokio::test(start_paused = true)]
@@ -82,10 +81,10 @@ async fn a_source_with_other_pieces_is_taken_in() {
         assert!(world.fetch(&sample, &planner).await.unwrap() == sample.data);
         took.push(begun.elapsed().as_secs_f64());
         let sent = here.sent() + there.sent();
-        assert!(sent * 1000 <= sample.mapped().0.wire_bytes * 1010, "{sent} bytes were sent");
+        assert!(sent * 1000 <= sample.mapped().0.wire_bytes * 1005, "{sent} bytes were sent");
         assert!(world.reports.wrongs().is_empty());
     }
-    assert!(took[1] * 1.6 <= took[0], "{took:?}");
+    assert!(took[1] * 1.8 <= took[0], "{took:?}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -100,8 +99,7 @@ async fn a_source_with_other_pieces_carries_on_alone_and_is_banned_when_it_lies(
         planner.others.lock().unwrap().push((0, plan(packed_anew.mapped(), &there)));
         assert!(world.fetch(&sample, &planner).await.unwrap() == sample.data);
         let wire_bytes = sample.mapped().0.wire_bytes;
-        // All of it; of a small file its end repeats a few per cent when the disk answers late.
-        assert_eq!((wire_bytes..=wire_bytes * 105 / 100).contains(&there.sent()), !is_liar, "{}", there.sent());
+        assert_eq!(there.sent() == wire_bytes, !is_liar, "{} of {wire_bytes}", there.sent());
         assert_eq!(world.reports.wrongs(), if is_liar { vec![("another".to_owned(), "wrong_bytes")] } else { vec![] });
     }
 }

@@ -9,7 +9,7 @@ use futures::future::BoxFuture;
 use futures::stream::{StreamExt, try_unfold};
 use karez_federation::transfer::{ByteStream, CostClass, Place, STORED, Source, SourceError};
 use karez_types::{ByteRange, SeededEntropy};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::sample::Objects;
 
@@ -88,6 +88,8 @@ pub struct MemorySource {
     pub answers: AtomicU64,
     pub redials: AtomicU64,
     pub open: Arc<AtomicUsize>,
+    /// When its line has carried all that was sent before.
+    free: Mutex<Option<Instant>>,
     pub buffers: Arc<Buffers>,
 }
 
@@ -103,6 +105,7 @@ impl MemorySource {
             answers: AtomicU64::new(0),
             redials: AtomicU64::new(0),
             open: Arc::default(),
+            free: Mutex::default(),
             buffers: Arc::default(),
         })
     }
@@ -113,6 +116,17 @@ impl MemorySource {
 
     fn behaviour(&self) -> Behaviour {
         self.behaviour.lock().unwrap().clone()
+    }
+
+    /// When the line has carried so many bytes after all that was sent before, by whichever answer: one item after
+    /// the other, as a line does, and not those of all answers in one moment.
+    fn carried(&self, bytes: usize, bytes_per_sec: u64) -> Instant {
+        let takes = Duration::from_micros(bytes as u64 * 1_000_000 / bytes_per_sec.max(1));
+        let mut free = self.free.lock().unwrap();
+        let now = Instant::now();
+        let carried = free.map_or(now, |free| free.max(now)) + takes;
+        *free = Some(carried);
+        carried
     }
 }
 
@@ -239,9 +253,7 @@ impl Source for Handle {
                         _ => return Err(SourceError::Unreachable("cut".to_owned())),
                     }
                 }
-                let open = source.open.load(Ordering::SeqCst).max(1) as u64;
-                let wait_ms = (end - at) as u64 * 1000 * open / behaviour.bytes_per_sec.max(1);
-                sleep(Duration::from_millis(wait_ms)).await;
+                sleep_until(source.carried(end - at, behaviour.bytes_per_sec)).await;
                 source.sent_bytes.fetch_add((end - at) as u64, Ordering::SeqCst);
                 let buffers = source.buffers.clone();
                 let now = buffers.bytes.fetch_add(end - at, Ordering::SeqCst) + (end - at);
