@@ -32,7 +32,12 @@ pub async fn run(command: Follow, settings: &Settings, as_json: bool) -> anyhow:
             let from = add.remote.as_deref().unwrap_or("every peer");
             let json = json!({ "id": row.id, "remote": add.remote, "rule": rule, "keep": keep.as_str(),
                                "copies": row.copies });
-            let sentence = format!("Rule {}: of {from}, {rule}: keep {}.", row.id, keep.as_str());
+            let sentence = format!(
+                "Rule {}: of {from}, {rule}: keep {}.\n\
+                 What matches begins to come within a minute. To watch it: karez transfers --watch",
+                row.id,
+                keep.as_str()
+            );
             print::either(as_json, &json, &sentence);
         }
         Follow::List => {

@@ -1,6 +1,7 @@
 //! What can be typed after `karez log`.
 
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use clap::{Args, Subcommand};
 use karez_governance::VerifierKey;
@@ -30,7 +31,7 @@ pub struct Verify {
     #[arg(value_name = "FILE")]
     pub file: Option<PathBuf>,
     /// Key of the log, as `karez log key` prints it there. Keys of witnesses may follow. May be repeated.
-    #[arg(long, value_name = "KEY", requires = "file")]
+    #[arg(long, value_name = "KEY", requires = "file", value_parser = pasted_key)]
     pub key: Vec<VerifierKey>,
     /// Trust policy (C2SP tlog-policy): its logs, and its quorum of witnesses.
     #[arg(long, value_name = "FILE", requires = "file", conflicts_with = "key")]
@@ -45,4 +46,9 @@ pub struct Prove {
     /// Write the proof into this file instead of printing it.
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
+}
+
+/// A key as it was copied: from a list, with blanks around it.
+fn pasted_key(text: &str) -> Result<VerifierKey, <VerifierKey as FromStr>::Err> {
+    text.trim().parse()
 }

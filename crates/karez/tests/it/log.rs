@@ -46,6 +46,8 @@ fn a_proof_is_checked_where_there_is_no_node() {
     let check = ["log", "verify", "p.tlog-proof", "--key", &key];
     let said = succeed(away.path(), &check);
     assert!(said.contains("The proof holds: entry 1 of 2") && said.contains("admin/river: main is"), "{said}");
+    // As it was copied out of a list.
+    succeed(away.path(), &["log", "verify", "p.tlog-proof", "--key", &format!("  {key}\n")]);
     assert!(succeed(away.path(), &[&check[..], &["--json"]].concat()).contains("\"valid\": true"));
     fs::write(away.path().join("policy"), format!("log {key}\nquorum none\n")).unwrap();
     assert!(succeed(away.path(), &["log", "verify", "p.tlog-proof", "--policy", "policy"]).contains("holds"));
