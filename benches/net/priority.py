@@ -1,5 +1,6 @@
 """The first bytes that somebody can use, while the line is full of large files."""
 
+import statistics
 import subprocess
 import threading
 import time
@@ -9,8 +10,7 @@ from clients import Aria, Looped
 from data import MIB
 from karez_node import PORT, Karez, Template
 from line import Line, Shape
-
-from transfers import SEED
+from transfers import spread
 
 SHAPE = Shape(2_000_000, 300, 1)
 #: Files that fill the line, and the one whose head is wanted.
@@ -24,10 +24,10 @@ TARGET = f"<= 3 RTT + size / R = {BOUND_SECS:.2f} s"
 CLIENTS: tuple[type[Looped], ...] = (Karez, Aria)
 
 
-def run(kind: type[Looped], template: Template, folder: Path, number: int) -> str:
-    """Fills the line with one client and measures how long the head of another file takes: through the node, or by curl beside aria2."""
+def run(kind: type[Looped], template: Template, folder: Path, number: int, seed: int) -> float | str:
+    """Fills the line with one client and measures how many seconds the head of another file takes: through the node, or by curl beside aria2."""
     folder.mkdir(parents=True)
-    with Line(number, SHAPE, SEED) as line:
+    with Line(number, SHAPE, seed) as line:
         origin = template.origin(folder / "origin", line, "a")
         over, clients, threads = threading.Event(), [], []
         try:
@@ -64,11 +64,19 @@ def ask(client: Looped, name: str, over: threading.Event) -> None:
     process.wait()
 
 
-def head(line: Line, url: str) -> str:
+def head(line: Line, url: str) -> float | str:
     words = ["curl", "-sSfL", "-m", "120", "-r", f"0-{HEAD_BYTES - 1}", "-o", "/dev/null", "-w", "%{size_download} %{time_total}", url]
     done = subprocess.run([*line.prefix("b"), *words], capture_output=True, text=True)
     if done.returncode:
         return f"not in 120 s: {done.stderr.strip()[:80]}"
     size, secs = done.stdout.split()
     assert int(size) == HEAD_BYTES, f"{size} bytes came"
-    return f"**{float(secs):.2f} s**" + ("" if "127.0.0.1" in url else " (curl beside it)")
+    return float(secs)
+
+
+def cell(kind: type[Looped], outcomes: list[float | str]) -> str:
+    """What came with each seed: the seconds in the middle and the range, or what was in the way."""
+    troubles = [outcome for outcome in outcomes if isinstance(outcome, str)]
+    if troubles:
+        return troubles[0]
+    return f"**{statistics.median(outcomes):.2f} s**{spread(outcomes, 2)}" + ("" if kind is Karez else " (curl beside it)")

@@ -7,6 +7,7 @@ processors, because an emulator that waits for one is not the line that it claim
 import argparse
 import concurrent.futures
 import datetime
+import functools
 import itertools
 import os
 import subprocess
@@ -40,6 +41,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("rows", nargs="*", help="only rows whose names begin with one of these words; the table is printed, not written")
     parser.add_argument("--quick", action="store_true", help="smaller files; the table is printed, not written")
     parser.add_argument("--clients", default="", help="only clients whose names begin with one of these, with commas")
+    parser.add_argument("--seeds", type=int, default=0, help="runs with other lost packets, 1-3; 3 when nothing is said, 1 of a quick run")
     parser.add_argument("--at-once", type=int, default=3 * (os.cpu_count() or 2), help="emulators that run side by side")
     return parser.parse_args()
 
@@ -53,16 +55,30 @@ class Entry:
     cells: dict[str, str] = field(default_factory=dict)
 
 
-def attempt(job: tuple[str, str, Callable[[], str]]) -> tuple[str, str, str]:
-    """Runs one measurement. One that breaks must not take the others with it: it says so in its cell."""
-    row, client, work = job
-    try:
-        cell = work()
-    except Exception as error:  # noqa: BLE001 - see above
-        traceback.print_exc()
-        cell = f"did not run: {(str(error) or type(error).__name__).splitlines()[0][:80]}"
-    print(f"{row}, {client}: {cell}", flush=True)
-    return row, client, cell
+@dataclass
+class Measurement:
+    """One client in one row, with each seed."""
+
+    row: str
+    client: str
+    work: Callable[[int], object]
+    cell: Callable[[list], str]
+    outcomes: list = field(default_factory=list)
+
+    def attempt(self, seed: int) -> None:
+        """Measures with one seed. One that breaks must not take the others with it: it says so in its cell."""
+        try:
+            outcome, said = self.work(seed), ""
+            said = self.cell([outcome])
+        except Exception as error:  # noqa: BLE001 - see above
+            traceback.print_exc()
+            outcome = said = f"did not run: {(str(error) or type(error).__name__).splitlines()[0][:80]}"
+        self.outcomes.append(outcome)
+        print(f"{self.row}, {self.client}, seed {seed}: {said}", flush=True)
+
+    def result(self) -> str:
+        broken = [outcome for outcome in self.outcomes if isinstance(outcome, str)]
+        return broken[0] if broken else self.cell(self.outcomes)
 
 
 def catalogue_rows(folder: Path, entries: int) -> list[tuple[str, str, str]]:
@@ -80,6 +96,7 @@ def main() -> None:
     if "bbr" not in available:
         print(f"this kernel has no BBR, only {' '.join(available)}: every sender uses cubic", flush=True)
     begun = datetime.datetime.now(datetime.timezone.utc)
+    seeds = transfers.SEEDS[: given.seeds or (1 if given.quick else len(transfers.SEEDS))]
     wanted = lambda name, words: not words or any(name.startswith(word) for word in words)  # noqa: E731
     kinds = [kind for kind in (Karez, *OTHERS) if wanted(kind.name, [word for word in given.clients.split(",") if word])]
     rows = [row for row in transfers.scenarios(given.quick) if wanted(row.name, given.rows)]
@@ -95,25 +112,31 @@ def main() -> None:
         if files:
             template.fill(files, SMALL, Karez in kinds and any("c" in row.origins.split() for row in rows))
 
-        def job(row: transfers.Scenario, kind: type, number: int) -> tuple[str, str, Callable[[], str]]:
-            return row.name, kind.name, lambda: transfers.run(row, kind, template, folder / f"run-{number}", number).cell()
-
-        def first(kind: type, number: int) -> tuple[str, str, Callable[[], str]]:
-            return "priority", kind.name, lambda: priority.run(kind, template, folder / f"run-{number}", number)
-
         numbers = itertools.count(1)
-        jobs = [job(row, kind, next(numbers)) for row in rows for kind in kinds if wanted(kind.name, list(row.clients))]
-        jobs += [first(kind, next(numbers)) for kind in priority.CLIENTS if has_priority and kind in kinds]
+
+        def place() -> tuple[Path, int]:
+            number = next(numbers)
+            return folder / f"run-{number}", number
+
+        def transfer(row: transfers.Scenario, kind: type) -> Measurement:
+            return Measurement(row.name, kind.name, lambda seed: transfers.run(row, kind, template, *place(), seed), transfers.cell)
+
+        def first(kind: type) -> Measurement:
+            return Measurement("priority", kind.name, lambda seed: priority.run(kind, template, *place(), seed), functools.partial(priority.cell, kind))
+
+        measurements = [transfer(row, kind) for row in rows for kind in kinds if wanted(kind.name, list(row.clients))]
+        measurements += [first(kind) for kind in priority.CLIENTS if has_priority and kind in kinds]
         if Karez in kinds and wanted("catalogue", given.rows):
             # Alone: filling a log keeps a processor busy, and an emulator that waits is not the line that it claims to be.
             for what, target, cell in catalogue_rows(folder / "catalogue", QUICK_ENTRIES if given.quick else ENTRIES):
                 table[what] = Entry(what, target, {Karez.name: cell})
         with concurrent.futures.ThreadPoolExecutor(given.at_once) as pool:
-            for row, client, cell in pool.map(attempt, jobs):
-                table[row].cells[client] = cell
+            list(pool.map(lambda job: job[1].attempt(job[0]), itertools.product(seeds, measurements)))
+        for measurement in measurements:
+            table[measurement.row].cells[measurement.client] = measurement.result()
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True).stdout.strip()
     ended = datetime.datetime.now(datetime.timezone.utc)
-    text = (f"{machine()}. Commit {commit}, {begun:%Y-%m-%d %H:%M UTC}, {(ended - begun).seconds // 60} min; seed of every line {transfers.SEED}; "
+    text = (f"{machine()}. Commit {commit}, {begun:%Y-%m-%d %H:%M UTC}, {(ended - begun).seconds // 60} min; seeds of the lines {', '.join(map(str, seeds))}: the run in the middle, and the range; "
             f"load average at the end {os.getloadavg()[0]:.1f}. Beside Karez: {versions()}.\n\n")
     text += "| line, and what happens | target | " + " | ".join(kind.name for kind in kinds) + " |\n" + "|---" * (len(kinds) + 2) + "|\n"
     for entry in table.values():

@@ -1,5 +1,6 @@
 """Rows in which one large file travels while something happens to the line."""
 
+import statistics
 import threading
 import time
 from dataclasses import dataclass
@@ -10,7 +11,8 @@ from data import MIB, sha256_of
 from karez_node import Template
 from line import Counters, Line, Script, Shape
 
-SEED = 20261124
+#: Of lines, one run each: which packets are lost.
+SEEDS = (20261124, 20261125, 20261126)
 
 
 @dataclass(frozen=True)
@@ -70,18 +72,48 @@ class Outcome:
     memory_bytes: int | None = None
     trouble: str = ""
 
-    def cell(self) -> str:
-        """The outcome in few words."""
-        if self.trouble:
-            return self.trouble
-        wire, body = self.counters.down_bytes / self.payload_bytes, self.counters.body_bytes / self.payload_bytes
-        parts = [f"**{self.secs / self.bound_secs:.2f} x**, {self.secs:.0f} s" if self.is_done else f"not done in {self.secs:.0f} s ({self.got_bytes / self.payload_bytes:.0%})"]
-        parts.append(f"wire {wire:.3f}, body {body:.3f}, up {self.counters.up_bytes / max(1, self.counters.down_bytes):.1%}")
-        if self.again_secs:
-            parts.append(f"again {max(self.again_secs):.1f} s")
-        if self.memory_bytes is not None:
-            parts.append(f"memory +{self.memory_bytes / MIB:.0f} MiB")
-        return "; ".join(parts)
+    @property
+    def stretch(self) -> float:
+        """How many times the physical bound it took."""
+        return self.secs / self.bound_secs
+
+    @property
+    def body(self) -> float:
+        """Bytes of answers for each byte of the file."""
+        return self.counters.body_bytes / self.payload_bytes
+
+
+def cell(outcomes: list[Outcome]) -> str:
+    """What a client did with each seed, in few words: the run in the middle, and the range of all where they differ."""
+    troubles = [outcome.trouble for outcome in outcomes if outcome.trouble]
+    if troubles:
+        return troubles[0]
+    ordered = sorted(outcomes, key=lambda outcome: (not outcome.is_done, outcome.secs if outcome.is_done else -outcome.got_bytes))
+    middle, done = ordered[(len(ordered) - 1) // 2], [outcome for outcome in ordered if outcome.is_done]
+    if middle.is_done:
+        parts = [f"**{middle.stretch:.2f} x**{spread([outcome.stretch for outcome in done], 2)}, {middle.secs:.0f} s"]
+        if len(done) < len(outcomes):
+            parts[0] += f", {len(outcomes) - len(done)} of {len(outcomes)} not done"
+    else:
+        parts = [f"not done in {middle.secs:.0f} s ({middle.got_bytes / middle.payload_bytes:.0%})"]
+        if done:
+            parts[0] += f", {len(done)} of {len(outcomes)} in {done[0].secs:.0f} s"
+    wire, up = middle.counters.down_bytes / middle.payload_bytes, middle.counters.up_bytes / max(1, middle.counters.down_bytes)
+    bodies = [outcome.body for outcome in outcomes]
+    parts.append(f"wire {wire:.3f}, body {statistics.median(bodies):.3f}{spread(bodies, 3)}, up {up:.1%}")
+    again = [max(outcome.again_secs) for outcome in outcomes if outcome.again_secs]
+    if again:
+        parts.append(f"again {max(again):.1f} s")
+    memory = [outcome.memory_bytes for outcome in outcomes if outcome.memory_bytes is not None]
+    if memory:
+        parts.append(f"memory +{max(memory) / MIB:.0f} MiB")
+    return "; ".join(parts)
+
+
+def spread(values: list[float], places: int) -> str:
+    """From the least to the most, where that is to be seen."""
+    least, most = f"{min(values):.{places}f}", f"{max(values):.{places}f}"
+    return "" if least == most else f" ({least}-{most})"
 
 
 def flap(up_secs: float, down_secs: float, total_secs: float) -> tuple[tuple[float, str], ...]:
@@ -130,10 +162,10 @@ def scenarios(is_quick: bool) -> list[Scenario]:
     ]
 
 
-def run(scenario: Scenario, kind: type[Looped], template: Template, folder: Path, number: int) -> Outcome:
+def run(scenario: Scenario, kind: type[Looped], template: Template, folder: Path, number: int, seed: int) -> Outcome:
     """One client in one scenario, on a line and with origins of its own."""
     folder.mkdir(parents=True)
-    with Line(number, scenario.shape, SEED) as line:
+    with Line(number, scenario.shape, seed) as line:
         if scenario.client_rate_bits:
             line.set("b", rate=scenario.client_rate_bits, queue=scenario.client_rate_bits // 8 * scenario.shape.rtt_ms // 1000)
         origins = [template.origin(folder / f"origin-{place}", line, place, **{"network.congestion": scenario.congestion}) for place in scenario.origins.split()]
