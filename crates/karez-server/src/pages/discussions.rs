@@ -1,7 +1,6 @@
 //! Discussions and pull requests: reading them, and taking part.
 
 use axum::extract::State;
-use axum::http::StatusCode;
 use axum::response::Response;
 use karez_hub::{
     Actor, Discussion, DiscussionFilter, DiscussionStatus, DiscussionWish, EventKind, HubError, Repo, Right,
@@ -12,11 +11,10 @@ use karez_pages::{
 };
 use karez_types::RepoAddress;
 
-use super::answer::{form_page, go_to, page};
+use super::answer::{form_page, page};
 use super::asked::{Asked, PageTarget};
-use super::change::with_status;
 use super::commits::{WANTED, compared, line};
-use super::form::{Form, notice_of};
+use super::form::{Came, Form, answered};
 use super::repo::{head, rendered};
 use super::session::form_proof;
 use crate::AppState;
@@ -96,13 +94,13 @@ pub(super) async fn begin(
         description: form.value("text").to_owned(),
         is_pull_request: false,
     };
-    match state.hub.discussion_create(&form.asked.caller, &address, wish).await {
-        Ok(number) => Ok(go_to(&format!("{}/discussions/{number}", repo_url(&address)))),
-        Err(error) => {
-            let notice = Some(notice_of(error)?);
-            Ok(with_status(list_shown(&state, &form.asked, &address, notice).await?, StatusCode::UNPROCESSABLE_ENTITY))
-        }
-    }
+    let begun = state.hub.discussion_create(&form.asked.caller, &address, wish).await;
+    let came = begun.map(|number| Came::GoTo(url_of(&address, number)));
+    answered(came, async |notice| list_shown(&state, &form.asked, &address, notice).await).await
+}
+
+fn url_of(address: &RepoAddress, number: u64) -> String {
+    format!("{}/discussions/{number}", repo_url(address))
 }
 
 fn number_of(params: &Params) -> ApiResult<u64> {
@@ -199,12 +197,6 @@ pub(super) async fn change(
         "merge" => hub.pull_request_merge(caller, &address, number, None).await.map(drop),
         _ => Err(HubError::Invalid("the form does not say what to do".to_owned())),
     };
-    match done {
-        Ok(()) => Ok(go_to(&format!("{}/discussions/{number}", repo_url(&address)))),
-        Err(error) => {
-            let notice = Some(notice_of(error)?);
-            let response = one_shown(&state, &form.asked, &address, number, notice).await?;
-            Ok(with_status(response, StatusCode::UNPROCESSABLE_ENTITY))
-        }
-    }
+    let came = done.map(|()| Came::GoTo(url_of(&address, number)));
+    answered(came, async |notice| one_shown(&state, &form.asked, &address, number, notice).await).await
 }
