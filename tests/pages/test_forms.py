@@ -13,7 +13,7 @@ from node import Node, free_port
 
 PASSWORD = "three quiet rivers"
 PAGES = [
-    "/-/account", "/-/new", "/-/publish", "/-/org/acme", "/-/admin", "/boss/m/settings", "/boss/m/upload/main", "/boss/m/edit/main/README.md", "/-/sign-in",
+    "/-/account", "/-/new", "/-/publish", "/-/org/acme", "/-/admin", "/-/admin/upstreams", "/boss/m/settings", "/boss/m/upload/main", "/boss/m/edit/main/README.md", "/-/sign-in",
 ]
 DIRECTIONS = {"en": "ltr", "ar": "rtl", "zh": "ltr"}
 
@@ -25,6 +25,7 @@ def boss(node, alice):
     node.run("org", "add", "acme", "boss", "--role", "admin")
     node.run("user", "password", "boss", said=PASSWORD + "\n")
     node.run("repo", "create", "boss/m")
+    node.run("upstream", "add", "far", "https://hub.example.org", "--allow", "far-*/*", "--deny", "*/test-*", "--file-max", "20 GB")
     return [["goto", "/-/sign-in"], ["fill", "#name", "boss"], ["fill", "#password", PASSWORD], ["click", "form:has(#password) button"]]
 
 
@@ -94,6 +95,29 @@ def test_a_repository_from_its_beginning_to_its_end(node, boss, act, tmp_path, s
         ["goto", f"/boss/{name}"], ["note"],
     ])
     assert "Not found" in seen["texts"][0]
+
+
+@pytest.mark.parametrize("scripts", [False, True])
+def test_an_upstream_comes_and_goes_without_a_command_line(node, boss, act, tmp_path, scripts):
+    """Another node as the upstream hub: refused at first, as it is on this machine; added, asked, used, removed with what came from it."""
+    up = Node(tmp_path / "up", free_port()).start()
+    try:
+        up.run("org", "create", "hub")
+        up.run("repo", "create", "hub/tiny")
+        add = [["click", "form:has(#url) button"], ["note"]]
+        seen = act(endpoint=node.endpoint, scripts=scripts, steps=boss + [
+            ["goto", "/-/admin"], ["click", "a[href='/-/admin/upstreams']"], ["fill", "#name", "near"], ["fill", "#url", up.endpoint], ["fill", "#allow", "hub/*"], *add,
+            ["tick", "#allow_private"], *add, ["click", "form:has(input[value=near]):has(input[value=check]) button"], ["note"], ["goto", "/hub/tiny"], ["note"],
+        ])
+        refused, added, asked, tiny = seen["texts"]
+        assert "this machine" in refused and "It was added." in added and "It answers." in asked and "hub/tiny" in tiny and "Not found" not in tiny
+        remove = [["goto", "/-/admin/upstreams"], ["click", "details:has(#confirm-near) summary"], ["fill", "#confirm-near", "near"]]
+        go = [["click", "form:has(#confirm-near) button"], ["note"]]
+        seen = act(endpoint=node.endpoint, scripts=scripts, steps=boss + [*remove, *go, *remove, ["tick", "#repos-near"], *go])
+        assert "that came from near are here: 1" in seen["texts"][0] and "It was removed." in seen["texts"][1]
+        assert "near" not in node.run("upstream", "list")
+    finally:
+        up.stop()
 
 
 def test_a_large_file_goes_on_where_the_line_broke(node, boss, act, tmp_path):
