@@ -40,8 +40,8 @@ pub use view::commits::{
     diff_lines,
 };
 pub use view::discussion::{
-    DiscussionPage, DiscussionRow, DiscussionsPage, Part as DiscussionPart, Said, discussion as discussion_page,
-    discussions as discussions_page,
+    Comment, DiscussionPage, DiscussionRow, DiscussionsPage, Part as DiscussionPart, Said,
+    discussion as discussion_page, discussions as discussions_page,
 };
 pub use view::error::{ErrorPage, error as error_page};
 pub use view::facets::{FacetValue, FacetView, Narrowing};
