@@ -88,7 +88,7 @@ pub use commit::{CommitDraft, CommitMade};
 pub use commit_changes::{ChangeSide, ChangesWanted, CommitChanges, FileChange};
 pub use commits::{CommitInfo, HistoryPage};
 pub use dataset_files::{DatasetFiles, HashedFile, Table, TableFormat};
-pub use discussions::{DiscussionDetails, DiscussionPage, DiscussionWish, ProposalInfo};
+pub use discussions::{DiscussionChange, DiscussionDetails, DiscussionPage, DiscussionWish, ProposalInfo};
 pub use error::{HubError, HubResult};
 pub use far::{FarFile, FarFiles, FileStream};
 pub use file_map::MappedFile;
