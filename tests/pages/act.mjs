@@ -36,6 +36,7 @@ const steps = {
 	goto: (path) => page.goto(wishes.endpoint + path),
 	fill: (selector, text) => page.fill(selector, text),
 	choose: (selector, value) => page.selectOption(selector, value),
+	tick: (selector) => page.check(selector),
 	files: (selector, files) => page.setInputFiles(selector, files),
 	// A click is over when the page that it leads to is there.
 	click: (selector) => Promise.all([page.waitForLoadState("load"), page.click(selector)]),

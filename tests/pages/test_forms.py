@@ -13,18 +13,22 @@ from node import Node, free_port
 
 PASSWORD = "three quiet rivers"
 PAGES = [
-    "/-/account", "/-/new", "/-/publish", "/-/org/acme", "/-/admin", "/boss/m/settings", "/boss/m/upload/main", "/boss/m/edit/main/README.md", "/-/sign-in",
+    "/-/account", "/-/new", "/-/publish", "/-/org/acme", "/-/admin", "/-/admin/upstreams", "/boss/m/discussions/1?comment=1", "/boss/m/settings", "/boss/m/upload/main", "/boss/m/edit/main/README.md", "/-/sign-in",
 ]
 DIRECTIONS = {"en": "ltr", "ar": "rtl", "zh": "ltr"}
 
 
 @pytest.fixture(scope="module")
 def boss(node, alice):
-    """An administrator with a password; what is needed to sign in."""
+    """An administrator with a password, and what the pages are about; what is needed to sign in."""
+    from huggingface_hub import HfApi
+
     node.run("user", "create", "boss", "--admin")
     node.run("org", "add", "acme", "boss", "--role", "admin")
     node.run("user", "password", "boss", said=PASSWORD + "\n")
     node.run("repo", "create", "boss/m")
+    HfApi(endpoint=node.endpoint, token=node.token("boss")).create_discussion("boss/m", "Which dialect?", description="Is it *Kiunguja*?", repo_type="model")
+    node.run("upstream", "add", "far", "https://hub.example.org", "--allow", "far-*/*", "--deny", "*/test-*", "--file-max", "20 GB")
     return [["goto", "/-/sign-in"], ["fill", "#name", "boss"], ["fill", "#password", PASSWORD], ["click", "form:has(#password) button"]]
 
 
@@ -94,6 +98,43 @@ def test_a_repository_from_its_beginning_to_its_end(node, boss, act, tmp_path, s
         ["goto", f"/boss/{name}"], ["note"],
     ])
     assert "Not found" in seen["texts"][0]
+
+
+@pytest.mark.parametrize("scripts", [False, True])
+def test_an_upstream_comes_and_goes_without_a_command_line(node, boss, act, tmp_path, scripts):
+    """Another node as the upstream hub: refused at first, as it is on this machine; added, asked, used, removed with what came from it."""
+    up = Node(tmp_path / "up", free_port()).start()
+    try:
+        up.run("org", "create", "hub")
+        up.run("repo", "create", "hub/tiny")
+        add = [["click", "form:has(#url) button"], ["note"]]
+        seen = act(endpoint=node.endpoint, scripts=scripts, steps=boss + [
+            ["goto", "/-/admin"], ["click", "a[href='/-/admin/upstreams']"], ["fill", "#name", "near"], ["fill", "#url", up.endpoint], ["fill", "#allow", "hub/*"], *add,
+            ["tick", "#allow_private"], *add, ["click", "form:has(input[value=near]):has(input[value=check]) button"], ["note"], ["goto", "/hub/tiny"], ["note"],
+        ])
+        refused, added, asked, tiny = seen["texts"]
+        assert "this machine" in refused and "It was added." in added and "It answers." in asked and "hub/tiny" in tiny and "Not found" not in tiny
+        remove = [["goto", "/-/admin/upstreams"], ["click", "details:has(#confirm-near) summary"], ["fill", "#confirm-near", "near"]]
+        go = [["click", "form:has(#confirm-near) button"], ["note"]]
+        seen = act(endpoint=node.endpoint, scripts=scripts, steps=boss + [*remove, *go, *remove, ["tick", "#repos-near"], *go])
+        assert "that came from near are here: 1" in seen["texts"][0] and "It was removed." in seen["texts"][1]
+        assert "near" not in node.run("upstream", "list")
+    finally:
+        up.stop()
+
+
+@pytest.mark.parametrize("scripts", [False, True])
+def test_what_was_said_is_edited_and_hidden(node, boss, act, scripts):
+    page, words = "/boss/m/discussions/1", f"From the coast, {scripts}."
+    text = "form:has(input[value=comment]) textarea"
+    seen = act(endpoint=node.endpoint, scripts=scripts, steps=boss + [
+        ["goto", page], ["fill", text, "From the **hills**."], ["click", "form:has(input[value=comment]) button"],
+        ["click", ":nth-match(p.doors a[href*='?comment='], 2)"], ["note"], ["fill", "#edited", words], ["click", "form:has(#edited) button"], ["wait", "#comment-"], ["note"],
+        ["click", ":nth-match(p.doors a[href*='?comment='], 2)"], ["click", "form:has(input[value=hide]) button"], ["note"],
+    ])
+    opened, edited, hidden = seen["texts"]
+    assert "gone for good" in opened and words in edited and "edited on" in edited and "hills" not in edited
+    assert words not in hidden and "This comment was hidden." in hidden
 
 
 def test_a_large_file_goes_on_where_the_line_broke(node, boss, act, tmp_path):

@@ -1,6 +1,6 @@
 //! What happens in discussions.
 
-use karez_types::{AccountId, RepoId, Timestamp};
+use karez_types::{AccountId, OwnerName, RepoId, Timestamp};
 
 use crate::discussion::name_at;
 use crate::engine::{Tx, args, transact};
@@ -26,6 +26,20 @@ impl Catalog {
     /// Lists what happened in a discussion, in order.
     pub async fn discussion_events(&self, repo: RepoId, number: u64) -> Result<Vec<DiscussionEvent>, CatalogError> {
         self.events_read(repo, number, 0, u64::MAX).await
+    }
+
+    /// Returns who wrote a comment that is not hidden: `Some(None)` for an account that is gone, and `None` when
+    /// there is no such comment.
+    pub async fn discussion_comment_author(
+        &self,
+        repo: RepoId,
+        number: u64,
+        seq: u64,
+    ) -> Result<Option<Option<OwnerName>>, CatalogError> {
+        let sql = "SELECT a.name FROM discussion_event e LEFT JOIN account a ON a.id = e.author_id
+                   WHERE e.repo_id = $1 AND e.number = $2 AND e.seq = $3 AND e.kind = 'comment' AND e.is_hidden = 0";
+        let row = self.pool.row(sql, args![repo, number, seq]).await?;
+        row.as_ref().map(|row| name_at(row, 0)).transpose()
     }
 
     async fn events_read(

@@ -1,7 +1,7 @@
 //! Nodes as equals: upstream hubs, peers, following, and the transfer of bytes over poor lines.
 //!
 //! Invariants:
-//! - Nothing dials out but to remotes that the operator added, and the provider for signing in that the settings name; and never
+//! - Nothing dials out but to remotes that the operator or an administrator added, and the provider for signing in that the settings name; and never
 //!   to a private address unless allowed.
 //! - Every byte from outside is verified before it is used: chunks by their hash, files by their sha256,
 //!   git objects by their id, logs by signature and proof.

@@ -172,7 +172,10 @@ impl Hub {
     }
 
     /// Lets only the operator, and administrators with a token that may write, pass.
-    pub(crate) fn node_admin_check(&self, actor: &Actor) -> HubResult<()> {
+    ///
+    /// # Errors
+    /// [`HubError::Forbidden`]; [`HubError::SignInNeeded`] when nobody is signed in.
+    pub fn node_admin_check(&self, actor: &Actor) -> HubResult<()> {
         match actor {
             Actor::Operator => Ok(()),
             Actor::User(user) if user.account.is_admin && actor.token_allows(Right::Admin) => Ok(()),

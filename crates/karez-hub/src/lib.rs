@@ -88,7 +88,7 @@ pub use commit::{CommitDraft, CommitMade};
 pub use commit_changes::{ChangeSide, ChangesWanted, CommitChanges, FileChange};
 pub use commits::{CommitInfo, HistoryPage};
 pub use dataset_files::{DatasetFiles, HashedFile, Table, TableFormat};
-pub use discussions::{DiscussionDetails, DiscussionPage, DiscussionWish, ProposalInfo};
+pub use discussions::{DiscussionChange, DiscussionDetails, DiscussionPage, DiscussionWish, ProposalInfo};
 pub use error::{HubError, HubResult};
 pub use far::{FarFile, FarFiles, FileStream};
 pub use file_map::MappedFile;
@@ -97,9 +97,9 @@ pub use git_fetch::{GitFetch, GitRefs, PackPlan};
 pub use ingest::Expected;
 pub use karez_catalog::{
     Account, AccountKind, Collection, CollectionItem, CollectionPatch, Direction, Discussion, DiscussionEvent,
-    DiscussionFilter, DiscussionStatus, EventKind, FileBrief, Keep, Mirror, MirrorPatch, NewAccount, NewMirror,
-    NewRemote, OwnerOrigin, OwnerRoom, Publication, PublicationQuery, Quota, RemoteKind, Repo, RepoSort, SignInWay,
-    TokenBrief,
+    DiscussionFilter, DiscussionStatus, EventKind, FileBrief, Incident, Keep, Mirror, MirrorPatch, NewAccount,
+    NewMirror, NewRemote, OwnerOrigin, OwnerRoom, Publication, PublicationQuery, Quota, Remote, RemoteKind, Repo,
+    RepoSort, SignInWay, TokenBrief,
 };
 /// For the advice on cards.
 pub use karez_formats::card::{Finding, YamlError};

@@ -40,8 +40,8 @@ pub use view::commits::{
     diff_lines,
 };
 pub use view::discussion::{
-    DiscussionPage, DiscussionRow, DiscussionsPage, Part as DiscussionPart, Said, discussion as discussion_page,
-    discussions as discussions_page,
+    Comment, DiscussionPage, DiscussionRow, DiscussionsPage, Part as DiscussionPart, Said,
+    discussion as discussion_page, discussions as discussions_page,
 };
 pub use view::error::{ErrorPage, error as error_page};
 pub use view::facets::{FacetValue, FacetView, Narrowing};
@@ -63,7 +63,7 @@ pub use view::room::Room;
 pub use view::sign_in::{
     InvitedPage, NamePage, SignInPage, invited as invited_page, newcomer as newcomer_page, sign_in as sign_in_page,
 };
-
+pub use view::upstream::{HeardOf, UpstreamLine, UpstreamTyped, UpstreamsPage, upstreams as upstreams_page};
 pub use view::viewer::{Bar, ColumnFigures, DataCell, DataColumn, DataShown, ViewerPage, viewer as viewer_page};
 pub use view::weights::{TensorRow, WEIGHTS_ROWS_MAX, Weights};
 

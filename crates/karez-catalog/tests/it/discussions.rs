@@ -67,6 +67,7 @@ async fn what_is_said_stays_in_order(db: &Db) {
     // Who has gone leaves what they said.
     catalog.account_delete(reader.id).await.unwrap();
     assert_eq!(catalog.discussion_events(repo.id, 1).await.unwrap()[0].author, None);
+    assert_eq!(catalog.discussion_comment_author(repo.id, 1, 1).await.unwrap(), Some(None));
 }
 
 async fn comments_are_edited_and_hidden(db: &Db) {
@@ -79,6 +80,11 @@ async fn comments_are_edited_and_hidden(db: &Db) {
     let edit = async |seq, text, by, secs| {
         catalog.discussion_comment_edit(repo.id, 1, seq, (text, Some(by)), NOW.plus_secs(secs)).await.unwrap()
     };
+    let author = async |number, seq| catalog.discussion_comment_author(repo.id, number, seq).await.unwrap();
+    assert_eq!(author(1, 1).await, Some(Some(reader.name.clone())));
+    // What was done is no comment; nor is what is not there.
+    assert_eq!((author(1, 2).await, author(1, 3).await, author(2, 1).await), (None, None, None));
+    assert_eq!(author(u64::MAX, u64::MAX).await, None);
     done(edit(1, "first", reader.id, 5).await);
     let twice = done(edit(1, "First!", amina.id, 7).await);
     assert_eq!((twice.content.as_str(), twice.edited), ("First!", Some((NOW.plus_secs(7), Some(amina.name.clone())))));
@@ -91,6 +97,7 @@ async fn comments_are_edited_and_hidden(db: &Db) {
     let hide = async |seq| catalog.discussion_comment_hide(repo.id, 1, seq, (Some(amina.id), NOW)).await.unwrap();
     let hidden = done(hide(1).await);
     assert!(hidden.is_hidden && hidden.content.is_empty() && hidden.history.is_empty());
+    assert_eq!(author(1, 1).await, None);
     assert_eq!(hide(2).await, DiscussionOutcome::Missing);
     assert_eq!(edit(1, "back", reader.id, 9).await, DiscussionOutcome::Missing, "hidden is for good");
 }

@@ -21,8 +21,10 @@ mod failure;
 mod files;
 mod flight;
 mod git;
+mod heard;
 mod held;
 mod metadata;
+mod operate;
 mod remotes;
 mod rights;
 mod settings;
@@ -39,6 +41,8 @@ use karez_types::{RemoteId, RepoAddress, RepoId, Revision, Timestamp, fold_name}
 use quick_cache::sync::Cache;
 use tokio::time::Instant;
 
+pub use heard::LastHeard;
+pub use operate::{TheirRepos, UpstreamWish, add, find, list, mirrors, remove, token_of};
 pub use remotes::address_check;
 pub use settings::{UpstreamSettings, login_context, token_context};
 pub(crate) use uses::Uses;
@@ -89,6 +93,7 @@ pub struct Upstreams {
     /// When all refs of a mirror were last looked at.
     refs_listed: Cache<RepoId, Timestamp>,
     turns: Turns,
+    heard: heard::Heard,
     /// How long somebody waits for what is not here.
     answer_wait: Duration,
     /// Bytes of large files that mirrors may hold together; 0: no bound.
@@ -135,6 +140,7 @@ impl Upstreams {
             rights: rights::Rights::default(),
             refs_listed: Cache::new(ABSENT_MAX),
             turns: Turns::default(),
+            heard: heard::Heard::default(),
             ways,
             node: via::node_name(&hub),
             hub,
@@ -164,6 +170,22 @@ impl Upstreams {
     /// Makes the next request read what the operator set, instead of up to two seconds later.
     pub fn remotes_changed(&self) {
         self.shelf.forget();
+    }
+
+    /// Returns what this process last heard of a remote; nothing before it was asked.
+    pub fn last_heard(&self, remote: RemoteId) -> Option<LastHeard> {
+        self.heard.of(remote)
+    }
+
+    /// Asks a remote whether it answers, no longer than somebody waits for a page.
+    ///
+    /// # Errors
+    /// In words for the operator.
+    pub async fn check_now(&self, remote: &Remote) -> Result<CheckReport, String> {
+        let asked = tokio::time::timeout(self.answer_wait, greet(&self.hub, remote, self.shelf.proxy())).await;
+        let asked = asked.unwrap_or_else(|_| Err(PullFailure::Silent("did not answer in time".to_owned())));
+        self.heard.note(remote.id, self.hub.clock().now(), &asked);
+        asked.map_err(|failure| failure.to_string())
     }
 
     /// Sees to it that what a request is about to read is here and new enough, if it can be. `Ok` also when it
@@ -323,6 +345,7 @@ impl Upstreams {
             let (upstreams, remote, via) = (Arc::clone(self), Arc::clone(remote), via.clone());
             async move {
                 let pulled = upstreams.metadata_pull(&remote, &ask, credential, &via).await;
+                upstreams.heard.note(remote.row.id, upstreams.hub.clock().now(), &pulled);
                 if let Err(failure) = &pulled {
                     tracing::info!(remote = remote.name(), repo = %ask.address, error = %failure, "not pulled");
                     if failure.is_settled() {
@@ -384,9 +407,13 @@ pub struct CheckReport {
 /// In words for the operator.
 pub async fn check(hub: &Hub, remote: &Remote, settings: &FederationSettings) -> Result<CheckReport, String> {
     let proxy = ProxyChoice::of_setting(settings.proxy.as_deref());
-    let known = KnownRemote::new(hub, remote.clone(), &proxy);
+    greet(hub, remote, &proxy).await.map_err(|failure| failure.to_string())
+}
+
+async fn greet(hub: &Hub, remote: &Remote, proxy: &ProxyChoice) -> Result<CheckReport, PullFailure> {
+    let known = KnownRemote::new(hub, remote.clone(), proxy);
     let via = Via::default().and(&via::node_name(hub));
-    let call = call::Call::new(&known, known.token.clone(), &via).map_err(|failure| failure.to_string())?;
-    let took = api::greets(&call).await.map_err(|failure| failure.to_string())?;
+    let call = call::Call::new(&known, known.token.clone(), &via)?;
+    let took = api::greets(&call).await?;
     Ok(CheckReport { millis: u64::try_from(took.as_millis()).unwrap_or(u64::MAX) })
 }

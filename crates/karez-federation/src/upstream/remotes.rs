@@ -81,7 +81,9 @@ pub fn address_check(text: &str, allow_private: bool) -> Result<String, String> 
     }
     url_check(&url, Reach::of(&url, allow_private)).map_err(|refusal| match allow_private {
         true => refusal.to_string(),
-        false => format!("{refusal}. If it is in your own network, add --allow-private"),
+        false => format!(
+            "{refusal}. If it is in your own network, allow private addresses for it (at the command line: --allow-private)"
+        ),
     })?;
     Ok(url.as_str().trim_end_matches('/').to_owned())
 }
@@ -159,6 +161,10 @@ pub(crate) struct Shelf {
 impl Shelf {
     pub(crate) fn new(proxy: ProxyChoice) -> Shelf {
         Shelf { proxy, read: Mutex::default(), turn: tokio::sync::Mutex::default() }
+    }
+
+    pub(crate) fn proxy(&self) -> &ProxyChoice {
+        &self.proxy
     }
 
     fn known(&self, age_max: Duration) -> Option<Arc<Remotes>> {

@@ -76,6 +76,16 @@ impl UpstreamSettings {
         (texts(&self.policy.allow), texts(&self.policy.deny))
     }
 
+    /// Returns, as they were typed, the repositories whose large files are passed on and not kept.
+    pub fn passed_on(&self) -> Vec<String> {
+        texts(&self.policy.pass_through)
+    }
+
+    /// Returns how long what is here counts as new, as people type it: `10 min`.
+    pub fn revalidate(&self) -> String {
+        show_duration(self.policy.revalidate_secs)
+    }
+
     /// Returns the settings in words.
     pub fn sentences(&self) -> Vec<String> {
         let (allow, deny) = self.patterns();
@@ -87,7 +97,7 @@ impl UpstreamSettings {
             lines.push(format!("It is never asked for repositories that match: {}", deny.join(" ")));
         }
         if !self.policy.pass_through.is_empty() {
-            let patterns = texts(&self.policy.pass_through).join(" ");
+            let patterns = self.passed_on().join(" ");
             lines.push(format!("Large files of repositories that match are passed on and not kept: {patterns}"));
         }
         if let Some(bytes) = self.policy.file_bytes_max {
@@ -99,7 +109,7 @@ impl UpstreamSettings {
                 show_bytes(bytes)
             ));
         }
-        lines.push(format!("What is here is checked again after {}.", show_duration(self.policy.revalidate_secs)));
+        lines.push(format!("What is here is checked again after {}.", self.revalidate()));
         if self.allow_private {
             lines.push("Its address may be a private one.".to_owned());
         }

@@ -59,6 +59,15 @@ pub struct ProposalInfo {
     pub has_more: bool,
 }
 
+/// Something that was said or done in a discussion.
+#[derive(Debug, Clone)]
+pub struct DiscussionChange {
+    /// The repository.
+    pub repo: Repo,
+    /// What was said or done, as it is now.
+    pub event: DiscussionEvent,
+}
+
 impl Hub {
     /// Lists the discussions of a repository, newest first; pages count from 0.
     ///

@@ -1,11 +1,12 @@
 //! Saying something, and changing what was said.
 
 use karez_catalog::{
-    CommitContent, CommitOutcome, CommitWrite, Discussion, DiscussionEvent, DiscussionOutcome, DiscussionStatus,
-    EventKind, NewDiscussion, NewEvent, NewPullRequest, Proposal, Repo,
+    CommitContent, CommitOutcome, CommitWrite, Discussion, DiscussionOutcome, DiscussionStatus, NewDiscussion,
+    NewEvent, NewPullRequest, Proposal, Repo,
 };
 use karez_types::{AccountId, RefName, RepoAddress};
 
+use super::DiscussionChange;
 use crate::revision::main_ref;
 use crate::{Actor, Hub, HubError, HubResult, Right};
 
@@ -26,6 +27,7 @@ pub struct DiscussionWish {
 }
 
 /// Who takes part in a discussion.
+#[derive(Clone)]
 struct Participant {
     repo: Repo,
     /// Unset: the operator.
@@ -130,9 +132,9 @@ impl Hub {
         }
     }
 
-    async fn event_add(&self, who: &Participant, number: u64, event: &NewEvent) -> HubResult<DiscussionEvent> {
+    async fn event_add(&self, who: Participant, number: u64, event: &NewEvent) -> HubResult<DiscussionChange> {
         let added = self.catalog.discussion_event_add(who.repo.id, number, who.id, event, self.clock.now()).await?;
-        outcome_of(number, added, "it is so already, or the pull request was merged")
+        outcome_of(who.repo, number, added, "it is so already, or the pull request was merged")
     }
 
     /// Says something in a discussion.
@@ -146,9 +148,9 @@ impl Hub {
         address: &RepoAddress,
         number: u64,
         comment: &str,
-    ) -> HubResult<DiscussionEvent> {
+    ) -> HubResult<DiscussionChange> {
         let who = self.participant(actor, address).await?;
-        self.event_add(&who, number, &NewEvent::Comment(comment_of(comment)?)).await
+        self.event_add(who, number, &NewEvent::Comment(comment_of(comment)?)).await
     }
 
     /// Opens a discussion for somebody who wants to change it.
@@ -179,9 +181,9 @@ impl Hub {
         address: &RepoAddress,
         number: u64,
         title: &str,
-    ) -> HubResult<DiscussionEvent> {
+    ) -> HubResult<DiscussionChange> {
         let (who, _) = self.discussion_change(actor, address, number).await?;
-        self.event_add(&who, number, &NewEvent::Title(title_of(title)?)).await
+        self.event_add(who, number, &NewEvent::Title(title_of(title)?)).await
     }
 
     /// Closes a discussion or opens it, after a comment if one is given.
@@ -195,7 +197,7 @@ impl Hub {
         number: u64,
         is_open: bool,
         comment: Option<&str>,
-    ) -> HubResult<DiscussionEvent> {
+    ) -> HubResult<DiscussionChange> {
         let (who, discussion) = self.discussion_change(actor, address, number).await?;
         let status = if is_open { DiscussionStatus::Open } else { DiscussionStatus::Closed };
         if discussion.status == status || discussion.status == DiscussionStatus::Merged {
@@ -204,9 +206,9 @@ impl Hub {
         }
         let comment = said(comment)?;
         if !comment.is_empty() {
-            self.event_add(&who, number, &NewEvent::Comment(comment)).await?;
+            self.event_add(who.clone(), number, &NewEvent::Comment(comment)).await?;
         }
-        self.event_add(&who, number, &NewEvent::Status(status)).await
+        self.event_add(who, number, &NewEvent::Status(status)).await
     }
 
     async fn comment_change(
@@ -218,11 +220,9 @@ impl Hub {
         by_moderators: bool,
     ) -> HubResult<Participant> {
         let who = self.participant(actor, address).await?;
-        let events = self.catalog.discussion_events(who.repo.id, number).await?;
-        let comment = events.iter().find(|event| event.seq == seq && event.kind == EventKind::Comment);
         let missing = || HubError::Missing(format!("there is no such comment in discussion {number}"));
-        let comment = comment.filter(|event| !event.is_hidden).ok_or_else(missing)?;
-        let own = actor.user().is_some_and(|user| Some(&user.account.name) == comment.author.as_ref());
+        let author = self.catalog.discussion_comment_author(who.repo.id, number, seq).await?.ok_or_else(missing)?;
+        let own = actor.user().is_some_and(|user| Some(&user.account.name) == author.as_ref());
         if own || by_moderators && who.moderates {
             return Ok(who);
         }
@@ -243,11 +243,11 @@ impl Hub {
         number: u64,
         seq: u64,
         content: &str,
-    ) -> HubResult<DiscussionEvent> {
+    ) -> HubResult<DiscussionChange> {
         let who = self.comment_change(actor, address, number, seq, false).await?;
         let (content, now) = (comment_of(content)?, self.clock.now());
         let edited = self.catalog.discussion_comment_edit(who.repo.id, number, seq, (&content, who.id), now).await?;
-        outcome_of(number, edited, "")
+        outcome_of(who.repo, number, edited, "")
     }
 
     /// Hides a comment: what it said is gone for good.
@@ -260,16 +260,16 @@ impl Hub {
         address: &RepoAddress,
         number: u64,
         seq: u64,
-    ) -> HubResult<DiscussionEvent> {
+    ) -> HubResult<DiscussionChange> {
         let who = self.comment_change(actor, address, number, seq, true).await?;
         let hidden = self.catalog.discussion_comment_hide(who.repo.id, number, seq, (who.id, self.clock.now())).await?;
-        outcome_of(number, hidden, "")
+        outcome_of(who.repo, number, hidden, "")
     }
 }
 
-fn outcome_of(number: u64, outcome: DiscussionOutcome, unchanged: &str) -> HubResult<DiscussionEvent> {
+fn outcome_of(repo: Repo, number: u64, outcome: DiscussionOutcome, unchanged: &str) -> HubResult<DiscussionChange> {
     match outcome {
-        DiscussionOutcome::Done(event) => Ok(event),
+        DiscussionOutcome::Done(event) => Ok(DiscussionChange { repo, event }),
         DiscussionOutcome::Missing => Err(HubError::Missing(format!("there is no discussion {number} here"))),
         DiscussionOutcome::Unchanged => Err(HubError::Refused(format!("discussion {number}: {unchanged}"))),
         DiscussionOutcome::Full => Err(HubError::Refused(format!(

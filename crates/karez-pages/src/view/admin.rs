@@ -151,7 +151,7 @@ fn invite(l: &Locale, page: &AdminPage, name: &OwnerName) -> Markup {
     }
 }
 
-fn code(words: &str) -> Markup {
+pub(crate) fn code(words: &str) -> Markup {
     html! { code dir="ltr" { (words) } }
 }
 
@@ -211,7 +211,8 @@ pub fn admin(frame: &Frame, page: &AdminPage) -> String {
         h2 { (l.t(key::REMOTES)) }
         @if page.remotes.is_empty() { p { (l.t(key::NODE_ALONE)) } }
         ul.plain { @for remote in &page.remotes { li { (id(&remote.name)) " · " (id(&remote.url)) @if remote.is_peer { " · " (l.t(key::PEER)) } } } }
-        p.soft { (l.fill(key::COMMAND_LINE, &[("command", html! { code dir="ltr" { "karez upstream, karez peer" } })])) }
+        p { a href="/-/admin/upstreams" { (l.t(key::UPSTREAMS)) } }
+        p.soft { (l.fill(key::COMMAND_LINE, &[("command", code("karez peer"))])) }
         h2 { (l.t(key::STORED)) }
         ul.plain { @for (address, bytes) in &page.largest { li { a href=(crate::repo_url(address)) { (id(&address.id())) } " · " (l.bytes(*bytes)) } } }
         h2 { (l.t(key::JOBS)) }

@@ -54,11 +54,28 @@ pub struct Part {
     pub may_merge: bool,
 }
 
+/// A comment, and what the reader may do with it.
+#[derive(Debug, Clone)]
+pub struct Comment {
+    /// Its number in the discussion.
+    pub seq: u64,
+    /// What it says, sanitised.
+    pub text: Markup,
+    /// When it was last edited.
+    pub edited: Option<Timestamp>,
+    /// Edit it.
+    pub may_edit: bool,
+    /// Hide it.
+    pub may_hide: bool,
+    /// What the editor holds, when the forms of this comment are open.
+    pub opened: Option<String>,
+}
+
 /// Something that happened.
 #[derive(Debug, Clone)]
 pub enum Said {
-    /// A comment, sanitised.
-    Comment(Markup),
+    /// A comment.
+    Comment(Comment),
     /// A comment that was hidden.
     Hidden,
     /// A new status.
@@ -134,6 +151,42 @@ fn forms(l: &Locale, url: &str, page: &DiscussionPage, part: &Part) -> Markup {
     }
 }
 
+/// Returns a comment with the way to its forms, or with the forms. They are open for one comment at a time: what
+/// somebody says is on the page once, and the other time only for who asked.
+fn comment(l: &Locale, url: &str, author: &str, said: &Comment, part: Option<&Part>) -> Markup {
+    let what = |part: &Part, what: &str| {
+        html! {
+            (proof(&part.proof))
+            input type="hidden" name="do" value=(what);
+            input type="hidden" name="comment" value=(said.seq);
+        }
+    };
+    let way = if said.may_edit { key::EDIT } else { key::HIDE };
+    html! {
+        div.card dir="auto" { (said.text) }
+        @if let Some(part) = part { @match &said.opened {
+            None => @if said.may_edit || said.may_hide {
+                p.doors { a href=(format!("{url}?comment={0}#comment-{0}", said.seq)) aria-label=(format!("{}: {author}", l.plain(way))) { (l.t(way)) } }
+            },
+            Some(text) => {
+                @if said.may_edit {
+                    form.tall method="post" action=(url) {
+                        (what(part, "edit"))
+                        div {
+                            label for="edited" { (l.t(key::COMMENT)) }
+                            textarea #edited name="text" rows="6" maxlength="32768" dir="auto" { "\n" (text) }
+                        }
+                        (button(l, key::SAVE))
+                    }
+                }
+                @if said.may_hide {
+                    form method="post" action=(url) { (what(part, "hide")) p { (l.t(key::HIDE_HOW)) } (button(l, key::HIDE)) }
+                }
+            },
+        } }
+    }
+}
+
 /// Renders a list of discussions.
 pub fn discussions(frame: &Frame, page: &DiscussionsPage) -> String {
     let l = frame.locale;
@@ -169,6 +222,7 @@ pub fn discussion(frame: &Frame, page: &DiscussionPage) -> String {
     let l = frame.locale;
     let address = &page.head.address;
     let revision = format!("refs/pr/{}", page.about.number);
+    let url = format!("{}/discussions/{}", repo_url(address), page.about.number);
     let body = html! {
         (head(l, &page.head, Some(key::TAB_DISCUSSIONS)))
         h2 { bdi { (crate::shown(&page.about.title)) } " #" (l.number(page.about.number)) }
@@ -180,9 +234,13 @@ pub fn discussion(frame: &Frame, page: &DiscussionPage) -> String {
             div.warn { (l.t(key::CONFLICTS)) " " @for (n, path) in page.conflicts.iter().enumerate() { @if n > 0 { ", " } (id(path)) } }
         }
         @for (author, at, said) in &page.events {
-            div.soft { (id(author)) " · " (l.date(*at)) }
+            @let of_comment = if let Said::Comment(said) = said { Some(said) } else { None };
+            div.soft id=[of_comment.map(|said| format!("comment-{}", said.seq))] {
+                (id(author)) " · " (l.date(*at))
+                @if let Some(edited) = of_comment.and_then(|said| said.edited) { " · " (l.fill(key::EDITED_ON, &[("date", l.date(edited))])) }
+            }
             @match said {
-                Said::Comment(text) => div.card dir="auto" { (text) },
+                Said::Comment(said) => (comment(l, &url, author, said, page.part.as_ref())),
                 Said::Hidden => p.soft { (l.t(key::COMMENT_HIDDEN)) },
                 Said::Status(word) => p { span.tag { (status(l, word)) } },
                 Said::Title(title) => p { (l.t(key::RENAMED_TO)) " " bdi { (crate::shown(title)) } },
@@ -196,7 +254,7 @@ pub fn discussion(frame: &Frame, page: &DiscussionPage) -> String {
         }
         (notice(l, page.notice.as_ref()))
         @match &page.part {
-            Some(part) => (forms(l, &format!("{}/discussions/{}", repo_url(address), page.about.number), page, part)),
+            Some(part) => (forms(l, &url, page, part)),
             None => @if frame.user.is_none() { p.soft { a href="/-/sign-in" { (l.t(key::SIGN_IN_TO_TALK)) } } },
         }
     };

@@ -18,5 +18,6 @@ pub(crate) mod owner;
 pub(crate) mod repo;
 pub(crate) mod room;
 pub(crate) mod sign_in;
+pub(crate) mod upstream;
 pub(crate) mod viewer;
 pub(crate) mod weights;

@@ -1,7 +1,7 @@
 //! Routes for discussions and pull requests.
 
 use axum::extract::{Request, State};
-use karez_hub::{ChangesWanted, DiscussionEvent, DiscussionFilter, DiscussionWish, HubError};
+use karez_hub::{ChangesWanted, DiscussionChange, DiscussionEvent, DiscussionFilter, DiscussionWish, HubError};
 use karez_types::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -160,21 +160,13 @@ async fn comment(
     JsonBody(body): JsonBody<CommentBody>,
 ) -> ApiResult<axum::Json<Value>> {
     let number = number_of(&params)?;
-    let event = state.hub.discussion_comment(&caller, &address, number, &body.comment).await?;
-    event_answer(&state, &caller, &address, number, "newMessage", &event).await
+    let done = state.hub.discussion_comment(&caller, &address, number, &body.comment).await?;
+    Ok(event_answer(number, "newMessage", &done))
 }
 
 /// Answers with an event under the name that clients look for.
-async fn event_answer(
-    state: &AppState,
-    caller: &karez_hub::Actor,
-    address: &karez_types::RepoAddress,
-    number: u64,
-    name: &str,
-    event: &DiscussionEvent,
-) -> ApiResult<axum::Json<Value>> {
-    let repo = state.hub.repo_open(caller, address, karez_hub::Right::Read).await?;
-    Ok(json_body(json!({ name: event_json(&repo, number, event) })))
+fn event_answer(number: u64, name: &str, done: &DiscussionChange) -> axum::Json<Value> {
+    json_body(json!({ name: event_json(&done.repo, number, &done.event) }))
 }
 
 #[derive(Deserialize)]
@@ -190,8 +182,8 @@ async fn rename(
     JsonBody(body): JsonBody<TitleBody>,
 ) -> ApiResult<axum::Json<Value>> {
     let number = number_of(&params)?;
-    let event = state.hub.discussion_rename(&caller, &address, number, &body.title).await?;
-    event_answer(&state, &caller, &address, number, "newTitle", &event).await
+    let done = state.hub.discussion_rename(&caller, &address, number, &body.title).await?;
+    Ok(event_answer(number, "newTitle", &done))
 }
 
 #[derive(Deserialize)]
@@ -217,8 +209,8 @@ async fn status(
         }
     };
     let comment = body.comment.as_deref();
-    let event = state.hub.discussion_status(&caller, &address, number, is_open, comment).await?;
-    event_answer(&state, &caller, &address, number, "newStatus", &event).await
+    let done = state.hub.discussion_status(&caller, &address, number, is_open, comment).await?;
+    Ok(event_answer(number, "newStatus", &done))
 }
 
 #[derive(Deserialize, Default)]
@@ -258,8 +250,8 @@ async fn edit(
 ) -> ApiResult<axum::Json<Value>> {
     let number = number_of(&params)?;
     let seq = seq_of(&params, number)?;
-    let event = state.hub.discussion_comment_edit(&caller, &address, number, seq, &body.content).await?;
-    event_answer(&state, &caller, &address, number, "updatedComment", &event).await
+    let done = state.hub.discussion_comment_edit(&caller, &address, number, seq, &body.content).await?;
+    Ok(event_answer(number, "updatedComment", &done))
 }
 
 async fn hide(
@@ -270,6 +262,6 @@ async fn hide(
 ) -> ApiResult<axum::Json<Value>> {
     let number = number_of(&params)?;
     let seq = seq_of(&params, number)?;
-    let event = state.hub.discussion_comment_hide(&caller, &address, number, seq).await?;
-    event_answer(&state, &caller, &address, number, "updatedComment", &event).await
+    let done = state.hub.discussion_comment_hide(&caller, &address, number, seq).await?;
+    Ok(event_answer(number, "updatedComment", &done))
 }

@@ -9,7 +9,7 @@ use karez_types::{TokenId, TokenRole};
 
 use super::answer::form_page;
 use super::asked::Asked;
-use super::form::{Form, notice_of, same_twice};
+use super::form::{Came, Form, answered, same_twice};
 use super::session::form_proof;
 use super::sign_in::signed_in;
 use crate::AppState;
@@ -74,13 +74,8 @@ pub(super) async fn account(State(state): State<AppState>, asked: Asked) -> ApiR
 
 /// Shows the page again with what came of a form.
 async fn after(state: &AppState, form: &Form, done: Result<(), HubError>) -> ApiResult<Response> {
-    let (status, notice) = match done {
-        Ok(()) => (StatusCode::OK, Notice::Done(key::SAVED)),
-        Err(error) => (StatusCode::UNPROCESSABLE_ENTITY, notice_of(error)?),
-    };
-    let mut response = shown(state, &form.asked, Some(notice), None).await?;
-    *response.status_mut() = status;
-    Ok(response)
+    let came = done.map(|()| Came::Done(key::SAVED));
+    answered(came, async |notice| shown(state, &form.asked, notice, None).await).await
 }
 
 pub(super) async fn token_create(State(state): State<AppState>, form: Form) -> ApiResult<Response> {

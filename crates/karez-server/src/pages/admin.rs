@@ -1,7 +1,6 @@
 //! Members of an organisation, and the administration of the node.
 
 use axum::extract::State;
-use axum::http::StatusCode;
 use axum::response::Response;
 use karez_hub::{AccountKind, HubError, Quota, RemoteKind, new_organization, new_user, quota_of_words};
 use karez_pages::{AccountLine, AdminPage, JobLine, Notice, OrgPage, RemoteLine, admin_page, key, org_page};
@@ -10,7 +9,7 @@ use karez_types::{OrgRole, OwnerName};
 use super::account::{me, room_of};
 use super::answer::form_page;
 use super::asked::Asked;
-use super::form::{Form, notice_of};
+use super::form::{Came, Form, answered};
 use super::session::form_proof;
 use crate::AppState;
 use crate::error::ApiResult;
@@ -48,13 +47,8 @@ pub(super) async fn org_change(State(state): State<AppState>, params: Params, fo
         ("set", Ok(role)) => state.hub.member_set(caller, org, user, role).await,
         _ => Err(HubError::Invalid("the form does not say what to change".to_owned())),
     };
-    let (status, notice) = match done {
-        Ok(()) => (StatusCode::OK, Notice::Done(key::SAVED)),
-        Err(error) => (StatusCode::UNPROCESSABLE_ENTITY, notice_of(error)?),
-    };
-    let mut response = org_shown(&state, &form.asked, org, Some(notice)).await?;
-    *response.status_mut() = status;
-    Ok(response)
+    let came = done.map(|()| Came::Done(key::SAVED));
+    answered(came, async |notice| org_shown(&state, &form.asked, org, notice).await).await
 }
 
 async fn admin_shown(
@@ -135,12 +129,10 @@ pub(super) async fn admin_change(State(state): State<AppState>, form: Form) -> A
         },
         _ => Err(HubError::Invalid("the form does not say what to change".to_owned())),
     };
-    let (status, notice, invitation) = match done {
-        Ok(None) => (StatusCode::OK, Some(Notice::Done(key::SAVED)), None),
-        Ok(invitation) => (StatusCode::OK, None, invitation),
-        Err(error) => (StatusCode::UNPROCESSABLE_ENTITY, Some(notice_of(error)?), None),
-    };
-    let mut response = admin_shown(&state, &form.asked, notice, invitation).await?;
-    *response.status_mut() = status;
-    Ok(response)
+    let mut invitation = None;
+    let came = done.map(|made| {
+        invitation = made;
+        if invitation.is_some() { Came::Shown } else { Came::Done(key::SAVED) }
+    });
+    answered(came, async |notice| admin_shown(&state, &form.asked, notice, invitation).await).await
 }

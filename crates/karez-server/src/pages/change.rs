@@ -1,7 +1,6 @@
 //! Changing a repository: settings, uploads, the card.
 
 use axum::extract::State;
-use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use karez_formats::card::body;
 use karez_hub::{Actor, HubError, LfsAction, LfsObject, Repo, RepoSettings, Right, SimpleChange};
@@ -15,7 +14,7 @@ use serde_json::json;
 use super::answer::{form_page, go_to, with_script};
 use super::asked::{Asked, PageTarget};
 use super::files::as_text;
-use super::form::{Form, notice_of};
+use super::form::{Came, Form, FormFile, answered};
 use super::repo::{head, rendered};
 use super::session::form_proof;
 use crate::AppState;
@@ -35,11 +34,6 @@ pub(super) fn doors(caller: &Actor, repo: &Repo) -> Doors {
             && caller.right_over(repo.owner.id).is_some_and(|has| has >= right)
     };
     Doors { write: may(Right::Write), admin: may(Right::Admin) }
-}
-
-pub(super) fn with_status(mut response: Response, status: StatusCode) -> Response {
-    *response.status_mut() = status;
-    response
 }
 
 async fn settings_shown(
@@ -69,37 +63,28 @@ pub(super) async fn settings_change(
     form: Form,
 ) -> ApiResult<Response> {
     let (hub, caller) = (&state.hub, &form.asked.caller);
-    let again = async |status: StatusCode, notice: Notice| {
-        let response = settings_shown(&state, &form.asked, &address, Some(notice)).await?;
-        ApiResult::Ok(with_status(response, status))
-    };
     let repo = hub.repo_open(caller, &address, Right::Admin).await?;
-    let done = match form.word("do") {
+    let saved = |_: Repo| Came::Done(key::SAVED);
+    let came = match form.word("do") {
         "visibility" => {
             let is_private = form.word("visibility") == "private";
             let visibility = Some(if is_private { Visibility::Private } else { Visibility::Public });
             let settings = RepoSettings { visibility, gated: None };
-            hub.repo_settings_change(caller, &address, settings).await.map(|_| None)
+            hub.repo_settings_change(caller, &address, settings).await.map(saved)
         }
         "gated" => {
             let settings = RepoSettings { visibility: None, gated: Some(form.word("gated").to_owned()) };
-            hub.repo_settings_change(caller, &address, settings).await.map(|_| None)
+            hub.repo_settings_change(caller, &address, settings).await.map(saved)
         }
         "move" => match RepoAddress::parse(address.kind, form.word("to")) {
-            Ok(to) => hub.repo_move(caller, &address, &to).await.map(|repo| Some(repo_url(&repo.address()))),
+            Ok(to) => hub.repo_move(caller, &address, &to).await.map(|repo| Came::GoTo(repo_url(&repo.address()))),
             Err(error) => Err(error.into()),
         },
-        "delete" if form.word("confirm") != repo.address().id() => {
-            return again(StatusCode::UNPROCESSABLE_ENTITY, Notice::Trouble(key::DELETE_DIFFERS)).await;
-        }
-        "delete" => hub.repo_delete(caller, &address).await.map(|()| Some(format!("/{}", repo.owner.name))),
+        "delete" if form.word("confirm") != repo.address().id() => Ok(Came::Not(key::DELETE_DIFFERS)),
+        "delete" => hub.repo_delete(caller, &address).await.map(|()| Came::GoTo(format!("/{}", repo.owner.name))),
         _ => Err(HubError::Invalid("the form does not say what to change".to_owned())),
     };
-    match done {
-        Ok(Some(url)) => Ok(go_to(&url)),
-        Ok(None) => again(StatusCode::OK, Notice::Done(key::SAVED)).await,
-        Err(error) => again(StatusCode::UNPROCESSABLE_ENTITY, notice_of(error)?).await,
-    }
+    answered(came, async |notice| settings_shown(&state, &form.asked, &address, notice).await).await
 }
 
 async fn upload_shown(
@@ -154,26 +139,24 @@ pub(super) async fn upload(
     let files = std::mem::take(&mut form.files);
     let caller = &form.asked.caller;
     state.hub.repo_open(caller, &address, Right::Write).await?;
-    let notice = if files.is_empty() {
-        Notice::Trouble(key::FILE_MISSING)
+    let change = |file: FormFile| {
+        Ok(SimpleChange::File { path: place(form.word("folder"), &file.name)?, content: file.content })
+    };
+    let came = if files.is_empty() {
+        Ok(Came::Not(key::FILE_MISSING))
     } else {
-        let change = |file: super::form::FormFile| {
-            Ok(SimpleChange::File { path: place(form.word("folder"), &file.name)?, content: file.content })
-        };
-        let done = match files.into_iter().map(change).collect::<Result<Vec<_>, HubError>>() {
+        match files.into_iter().map(change).collect::<Result<Vec<_>, HubError>>() {
             Ok(changes) => {
-                let summary = summary(&form, "Upload files");
-                state.hub.commit_simply(caller, &address, &revision, summary, None, changes).await
+                let made =
+                    state.hub.commit_simply(caller, &address, &revision, summary(&form, "Upload files"), None, changes);
+                made.await.map(|made| Came::GoTo(tree_url(&made.address, &revision, form.word("folder"))))
             }
             Err(error) => Err(error),
-        };
-        match done {
-            Ok(made) => return Ok(go_to(&tree_url(&made.address, &revision, form.word("folder")))),
-            Err(error) => notice_of(error)?,
         }
     };
-    let shown = upload_shown(&state, &form.asked, &address, &revision, form.word("folder"), Some(notice)).await?;
-    Ok(with_status(shown, StatusCode::UNPROCESSABLE_ENTITY))
+    let folder = form.word("folder");
+    let shown = async |notice| upload_shown(&state, &form.asked, &address, &revision, folder, notice).await;
+    answered(came, shown).await
 }
 
 fn tree_url(address: &RepoAddress, revision: &Revision, folder: &str) -> String {
@@ -313,42 +296,29 @@ pub(super) async fn edit(
     let text = form.value("text").replace("\r\n", "\n");
     let has_errors = path.as_str() == CARD && state.hub.card_check(&text).iter().any(karez_hub::Finding::is_error);
     let parent = form.word("parent").to_owned();
-    let mut status = StatusCode::OK;
-    let notice = if text.len() > CARD_BYTES_MAX {
-        status = StatusCode::UNPROCESSABLE_ENTITY;
-        Some(Notice::Trouble(key::EDIT_NOT_TEXT))
-    } else if form.word("do") != "save" {
-        None
-    } else if has_errors {
+    let came = if text.len() > CARD_BYTES_MAX {
+        Ok(Came::Not(key::EDIT_NOT_TEXT))
+    } else if has_errors && form.word("do") == "save" {
         // What is to be changed is said below.
-        status = StatusCode::UNPROCESSABLE_ENTITY;
-        Some(Notice::Trouble(key::ADVICE))
-    } else {
+        Ok(Came::Not(key::ADVICE))
+    } else if form.word("do") == "save" {
         let changes = vec![SimpleChange::File { path: path.clone(), content: text.clone().into_bytes() }];
         let (words, seen) = (format!("Edit {path}"), Some(parent.clone()));
-        match state.hub.commit_simply(caller, &address, &revision, summary(&form, &words), seen, changes).await {
-            Ok(made) => {
-                let url = match (path.as_str(), revision.as_str()) {
-                    (CARD, "main") => repo_url(&made.address),
-                    _ => file_url(&made.address, "blob", revision.as_str(), path.as_str()),
-                };
-                return Ok(go_to(&url));
-            }
-            Err(error) => {
-                status = StatusCode::UNPROCESSABLE_ENTITY;
-                Some(notice_of(error)?)
-            }
-        }
+        let made = state.hub.commit_simply(caller, &address, &revision, summary(&form, &words), seen, changes).await;
+        made.map(|made| {
+            Came::GoTo(match (path.as_str(), revision.as_str()) {
+                (CARD, "main") => repo_url(&made.address),
+                _ => file_url(&made.address, "blob", revision.as_str(), path.as_str()),
+            })
+        })
+    } else {
+        Ok(Came::Shown)
     };
-    let editing = Editing {
-        address: &address,
-        revision: &revision,
-        path: &path,
-        text: Text { text, parent },
-        notice,
-        has_preview: true,
-    };
-    Ok(with_status(edit_shown(&state, &form.asked, editing).await?, status))
+    let (address, revision, path, text) = (&address, &revision, &path, Text { text, parent });
+    answered(came, async |notice| {
+        edit_shown(&state, &form.asked, Editing { address, revision, path, text, notice, has_preview: true }).await
+    })
+    .await
 }
 
 #[cfg(test)]

@@ -1,22 +1,20 @@
 //! Discussions and pull requests: reading them, and taking part.
 
 use axum::extract::State;
-use axum::http::StatusCode;
 use axum::response::Response;
 use karez_hub::{
     Actor, Discussion, DiscussionFilter, DiscussionStatus, DiscussionWish, EventKind, HubError, Repo, Right,
 };
 use karez_pages::{
-    COMMENTS_BYTES_MAX, DiscussionPage, DiscussionPart, DiscussionRow, DiscussionsPage, EVENTS_SHOWN, Notice, Said,
-    cut_text, discussion_page, discussions_page, repo_url,
+    COMMENTS_BYTES_MAX, Comment, DiscussionPage, DiscussionPart, DiscussionRow, DiscussionsPage, EVENTS_SHOWN, Notice,
+    Said, cut_text, discussion_page, discussions_page, repo_url,
 };
-use karez_types::RepoAddress;
+use karez_types::{OwnerName, RepoAddress};
 
-use super::answer::{form_page, go_to, page};
+use super::answer::{form_page, page};
 use super::asked::{Asked, PageTarget};
-use super::change::with_status;
 use super::commits::{WANTED, compared, line};
-use super::form::{Form, notice_of};
+use super::form::{Came, Form, answered};
 use super::repo::{head, rendered};
 use super::session::form_proof;
 use crate::AppState;
@@ -96,13 +94,13 @@ pub(super) async fn begin(
         description: form.value("text").to_owned(),
         is_pull_request: false,
     };
-    match state.hub.discussion_create(&form.asked.caller, &address, wish).await {
-        Ok(number) => Ok(go_to(&format!("{}/discussions/{number}", repo_url(&address)))),
-        Err(error) => {
-            let notice = Some(notice_of(error)?);
-            Ok(with_status(list_shown(&state, &form.asked, &address, notice).await?, StatusCode::UNPROCESSABLE_ENTITY))
-        }
-    }
+    let begun = state.hub.discussion_create(&form.asked.caller, &address, wish).await;
+    let came = begun.map(|number| Came::GoTo(url_of(&address, number)));
+    answered(came, async |notice| list_shown(&state, &form.asked, &address, notice).await).await
+}
+
+fn url_of(address: &RepoAddress, number: u64) -> String {
+    format!("{}/discussions/{number}", repo_url(address))
 }
 
 fn number_of(params: &Params) -> ApiResult<u64> {
@@ -110,15 +108,27 @@ fn number_of(params: &Params) -> ApiResult<u64> {
     Ok(params.text("number").parse().map_err(missing)?)
 }
 
+/// A comment whose forms are open.
+struct Opened {
+    seq: u64,
+    /// What somebody typed; unset: the editor holds what it says.
+    typed: Option<String>,
+}
+
 async fn one_shown(
     state: &AppState,
     asked: &Asked,
     address: &RepoAddress,
     number: u64,
+    opened: Option<Opened>,
     notice: Option<Notice>,
 ) -> ApiResult<Response> {
     let view = state.hub.discussion_open(&asked.caller, address, number, WANTED).await?;
     let repo = &view.repo;
+    let right = asked.caller.right_over(repo.owner.id);
+    let writes = right.is_some_and(|right| right >= Right::Write);
+    let own = asked.caller.user().map(|user| &user.account.name);
+    let is_own = |author: Option<&OwnerName>| own.is_some() && own == author;
     let mut left_bytes = COMMENTS_BYTES_MAX;
     let mut events = Vec::new();
     for event in view.events.iter().take(EVENTS_SHOWN) {
@@ -127,7 +137,16 @@ async fn one_shown(
             EventKind::Comment => {
                 let text = cut_text(&event.content, left_bytes).0.to_owned();
                 left_bytes -= text.len();
-                Said::Comment(rendered(text, repo_url(address), "main".to_owned(), String::new()).await)
+                let text = rendered(text, repo_url(address), "main".to_owned(), String::new()).await;
+                let opened = opened.as_ref().filter(|opened| opened.seq == event.seq);
+                Said::Comment(Comment {
+                    seq: event.seq,
+                    text,
+                    edited: event.edited.as_ref().map(|(at, _)| *at),
+                    may_edit: is_own(event.author.as_ref()),
+                    may_hide: writes || is_own(event.author.as_ref()),
+                    opened: opened.map(|opened| opened.typed.clone().unwrap_or_else(|| event.content.clone())),
+                })
             }
             EventKind::Status => {
                 Said::Status(DiscussionStatus::from_word(&event.content).map_or("open", DiscussionStatus::as_str))
@@ -147,14 +166,11 @@ async fn one_shown(
         changes = compared(proposal.changes).await?;
         has_more = proposal.has_more;
     }
-    let right = asked.caller.right_over(repo.owner.id);
-    let writes = right.is_some_and(|right| right >= Right::Write);
-    let own = asked.caller.user().map(|user| &user.account.name);
     let (part, cookie) = match takes_part(&asked.caller, repo) {
         false => (None, None),
         true => {
             let (proof, cookie) = form_proof(state, &asked.headers, &asked.base);
-            let may_change = writes || own.is_some() && own == view.discussion.author.as_ref();
+            let may_change = writes || is_own(view.discussion.author.as_ref());
             let may_merge = writes && view.discussion.base.is_some() && conflicts.is_empty() && !changes.is_empty();
             (Some(DiscussionPart { proof, may_change, may_merge }), cookie)
         }
@@ -180,7 +196,8 @@ pub(super) async fn one(
     PageTarget(address): PageTarget,
     params: Params,
 ) -> ApiResult<Response> {
-    one_shown(&state, &asked, &address, number_of(&params)?, None).await
+    let opened = asked.value("comment").parse().ok().map(|seq| Opened { seq, typed: None });
+    one_shown(&state, &asked, &address, number_of(&params)?, opened, None).await
 }
 
 pub(super) async fn change(
@@ -191,20 +208,24 @@ pub(super) async fn change(
 ) -> ApiResult<Response> {
     let number = number_of(&params)?;
     let (hub, caller, text) = (&state.hub, &form.asked.caller, form.value("text"));
+    // No comment has the number 0.
+    let seq = form.word("comment").parse().unwrap_or(0);
+    let mut url = url_of(&address, number);
+    let mut opened = None;
     let done = match form.word("do") {
         "comment" => hub.discussion_comment(caller, &address, number, text).await.map(drop),
         "title" => hub.discussion_rename(caller, &address, number, form.word("title")).await.map(drop),
         "close" => hub.discussion_status(caller, &address, number, false, None).await.map(drop),
         "open" => hub.discussion_status(caller, &address, number, true, None).await.map(drop),
         "merge" => hub.pull_request_merge(caller, &address, number, None).await.map(drop),
+        "edit" => {
+            opened = Some(Opened { seq, typed: Some(text.to_owned()) });
+            url.push_str(&format!("#comment-{seq}"));
+            hub.discussion_comment_edit(caller, &address, number, seq, text).await.map(drop)
+        }
+        "hide" => hub.discussion_comment_hide(caller, &address, number, seq).await.map(drop),
         _ => Err(HubError::Invalid("the form does not say what to do".to_owned())),
     };
-    match done {
-        Ok(()) => Ok(go_to(&format!("{}/discussions/{number}", repo_url(&address)))),
-        Err(error) => {
-            let notice = Some(notice_of(error)?);
-            let response = one_shown(&state, &form.asked, &address, number, notice).await?;
-            Ok(with_status(response, StatusCode::UNPROCESSABLE_ENTITY))
-        }
-    }
+    let came = done.map(|()| Came::GoTo(url));
+    answered(came, async |notice| one_shown(&state, &form.asked, &address, number, opened, notice).await).await
 }

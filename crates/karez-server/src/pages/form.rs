@@ -10,11 +10,11 @@ use axum::extract::{FromRequest, Multipart, Request};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use karez_hub::{Actor, HubError};
-use karez_pages::{Notice, key, stale_page};
+use karez_pages::{Key, Notice, key, stale_page};
 use percent_encoding::percent_decode_str;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::answer::form_page;
+use super::answer::{form_page, go_to};
 use super::asked::{Asked, frame, takes_page, wants_html};
 use super::session::{form_is_ours, form_proof, session_secret};
 use crate::AppState;
@@ -111,6 +111,38 @@ pub(super) fn notice_of(error: HubError) -> ApiResult<Notice> {
         | E::StorageFull => Ok(Notice::Words(error.to_string())),
         other => Err(ApiError(other)),
     }
+}
+
+/// What came of a form that was understood.
+pub(super) enum Came {
+    /// It was done, and the browser goes to what was made or changed.
+    GoTo(String),
+    /// It was done, and its page is shown again and says so.
+    Done(Key),
+    /// Its page is shown again and says, in a text of the languages, why nothing was done.
+    Not(Key),
+    /// Nothing was to be done but to show its page.
+    Shown,
+}
+
+/// Answers a form: elsewhere, or with its own page, which `shown` makes around what there is to say.
+///
+/// # Errors
+/// What a page cannot say is the error of the request: it is the node's own, or the caller may not know more.
+pub(super) async fn answered(
+    came: Result<Came, HubError>,
+    shown: impl AsyncFnOnce(Option<Notice>) -> ApiResult<Response>,
+) -> ApiResult<Response> {
+    let (status, notice) = match came {
+        Ok(Came::GoTo(path)) => return Ok(go_to(&path)),
+        Ok(Came::Done(text)) => (StatusCode::OK, Some(Notice::Done(text))),
+        Ok(Came::Not(text)) => (StatusCode::UNPROCESSABLE_ENTITY, Some(Notice::Trouble(text))),
+        Ok(Came::Shown) => (StatusCode::OK, None),
+        Err(error) => (StatusCode::UNPROCESSABLE_ENTITY, Some(notice_of(error)?)),
+    };
+    let mut response = shown(notice).await?;
+    *response.status_mut() = status;
+    Ok(response)
 }
 
 /// Decodes the fields of a body.

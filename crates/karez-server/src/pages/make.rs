@@ -1,7 +1,6 @@
 //! A new repository, and a dataset out of a table: for people without a command line.
 
 use axum::extract::State;
-use axum::http::StatusCode;
 use axum::response::Response;
 use futures::TryStreamExt as _;
 use karez_hub::{HubError, RepoSettings, RepoWish, Right, SimpleChange, TreeKind, TreeQuery};
@@ -12,9 +11,9 @@ use karez_pages::{
 use karez_types::{ByteRange, OrgRole, OwnerName, RepoAddress, RepoKind, Revision, Visibility};
 
 use super::account::me;
-use super::answer::{form_page, go_to};
+use super::answer::form_page;
 use super::asked::Asked;
-use super::form::{Form, notice_of};
+use super::form::{Came, Form, answered};
 use super::session::form_proof;
 use super::table::{is_table, rows};
 use crate::AppState;
@@ -58,11 +57,6 @@ pub(super) async fn new_form(State(state): State<AppState>, asked: Asked) -> Api
     new_shown(&state, &asked, None, None).await
 }
 
-fn unprocessable(mut response: Response) -> Response {
-    *response.status_mut() = StatusCode::UNPROCESSABLE_ENTITY;
-    response
-}
-
 pub(super) async fn repo_create(State(state): State<AppState>, form: Form) -> ApiResult<Response> {
     me(&form.asked)?;
     let wish = || -> Result<RepoWish, HubError> {
@@ -81,10 +75,8 @@ pub(super) async fn repo_create(State(state): State<AppState>, form: Form) -> Ap
         Ok(wish) => state.hub.repo_create(&form.asked.caller, wish).await,
         Err(error) => Err(error),
     };
-    match made {
-        Ok(repo) => Ok(go_to(&repo_url(&repo.address()))),
-        Err(error) => Ok(unprocessable(new_shown(&state, &form.asked, Some(notice_of(error)?), Some(&form)).await?)),
-    }
+    let came = made.map(|repo| Came::GoTo(repo_url(&repo.address())));
+    answered(came, async |notice| new_shown(&state, &form.asked, notice, Some(&form)).await).await
 }
 
 async fn publish_shown(
@@ -157,18 +149,17 @@ fn file_name(given: &str) -> String {
 /// Makes a private dataset of a table and its card.
 pub(super) async fn publish(State(state): State<AppState>, mut form: Form) -> ApiResult<Response> {
     me(&form.asked)?;
-    let Some(file) = form.files.pop() else {
-        let notice = Some(Notice::Trouble(key::FILE_MISSING));
-        return Ok(unprocessable(publish_shown(&state, &form.asked, notice, Some(&form)).await?));
-    };
+    let file = form.files.pop();
+    let form = &form;
+    let again = async |notice| publish_shown(&state, &form.asked, notice, Some(form)).await;
+    let Some(file) = file else { return answered(Ok(Came::Not(key::FILE_MISSING)), again).await };
     if !is_table(&file.content) {
-        let notice = Some(Notice::Trouble(key::NOT_TABLE));
-        return Ok(unprocessable(publish_shown(&state, &form.asked, notice, Some(&form)).await?));
+        return answered(Ok(Came::Not(key::NOT_TABLE)), again).await;
     }
     let caller = &form.asked.caller;
     let made = async {
         let (owner, name) = (form.word("owner").parse::<OwnerName>()?, form.word("name").parse()?);
-        let readme = card(&form, form.word("name"));
+        let readme = card(form, form.word("name"));
         let mut findings = state.hub.card_check(&readme).into_iter();
         if let Some(finding) = findings.find(|finding| finding.is_error() || form.word("about").is_empty()) {
             return Err(HubError::Invalid(finding.to_string()));
@@ -188,12 +179,8 @@ pub(super) async fn publish(State(state): State<AppState>, mut form: Form) -> Ap
         }
         done.map(|_| address)
     };
-    match made.await {
-        Ok(address) => Ok(go_to(&format!("/-/publish?repo={}", address.id()))),
-        Err(error) => {
-            Ok(unprocessable(publish_shown(&state, &form.asked, Some(notice_of(error)?), Some(&form)).await?))
-        }
-    }
+    let came = made.await.map(|address| Came::GoTo(format!("/-/publish?repo={}", address.id())));
+    answered(came, again).await
 }
 
 /// Returns the beginning of the first table in the root of a dataset.
@@ -243,10 +230,9 @@ pub(super) async fn publish_finish(State(state): State<AppState>, form: Form) ->
     let id = format!("{}/{}", form.word("owner"), form.word("name"));
     let address = RepoAddress::parse(RepoKind::Dataset, &id).map_err(|error| ApiError(HubError::from(error)))?;
     let settings = RepoSettings { visibility: Some(Visibility::Public), ..RepoSettings::default() };
-    match state.hub.repo_settings_change(&form.asked.caller, &address, settings).await {
-        Ok(repo) => Ok(go_to(&repo_url(&repo.address()))),
-        Err(error) => Ok(unprocessable(look_shown(&state, &form.asked, &address, Some(notice_of(error)?)).await?)),
-    }
+    let done = state.hub.repo_settings_change(&form.asked.caller, &address, settings).await;
+    let came = done.map(|repo| Came::GoTo(repo_url(&repo.address())));
+    answered(came, async |notice| look_shown(&state, &form.asked, &address, notice).await).await
 }
 
 #[cfg(test)]

@@ -29,6 +29,7 @@ mod session;
 mod sign_in;
 mod snippets;
 mod table;
+mod upstreams;
 mod viewer;
 
 use crate::{BodyBound, Guard, Route, Verb};
@@ -74,6 +75,7 @@ const TEMPLATES: &[&str] = &[
     "/-/publish/finish",
     "/-/org/{org}",
     "/-/admin",
+    "/-/admin/upstreams",
     "/{repo}/settings",
     "/{repo}/upload/{rev}",
     "/{repo}/upload-begin",
@@ -132,6 +134,8 @@ pub(crate) fn routes() -> Vec<Route> {
         Route::new(V::Post, "/-/org/{org}", G::Anyone, B::Form, admin::org_change),
         Route::new(V::Get, "/-/admin", G::NodeAdmin, B::Empty, admin::admin),
         Route::new(V::Post, "/-/admin", G::Anyone, B::Form, admin::admin_change),
+        Route::new(V::Get, "/-/admin/upstreams", G::NodeAdmin, B::Empty, upstreams::upstreams),
+        Route::new(V::Post, "/-/admin/upstreams", G::Anyone, B::Form, upstreams::upstreams_change),
         Route::new(V::Get, "/{repo}/settings", G::RepoAdmin, B::Empty, change::settings),
         Route::new(V::Post, "/{repo}/settings", G::Anyone, B::Form, change::settings_change),
         Route::new(V::Get, "/{repo}/upload/{rev}", G::RepoWrite, B::Empty, change::upload_form),

@@ -259,3 +259,73 @@ async fn a_browser_takes_part_and_merges() {
     assert!(page.contains("Better") && !page.contains("value=\"merge\"") && !page.contains("value=\"open\""), "{page}");
     assert_eq!(node.anonymous().get("/alice/m/resolve/main/b.txt").await.expect(200).text(), "new\n");
 }
+
+/// A comment is edited and hidden by forms, which are open for one at a time and only for those who may.
+#[tokio::test]
+async fn comments_are_edited_and_hidden_in_a_browser() {
+    let node = node_with_repo().await;
+    let (bob, alice) = (node.client("bob"), node.client("alice"));
+    open(&bob, json!({ "title": "Licence?", "description": "Is it *free*?" })).await;
+    post(&alice, "1/comment", json!({ "comment": "It is </textarea><b>MIT</b>." })).await.expect(200);
+    let one = "/alice/m/discussions/1";
+    let mut bob = Browser::signed_in(&node, "bob", TokenRole::Write).await;
+    let mut alice = Browser::signed_in(&node, "alice", TokenRole::Write).await;
+    let mut carol = Browser::signed_in(&node, "carol", TokenRole::Write).await;
+    let mut reader = Browser::signed_in(&node, "bob", TokenRole::Read).await;
+    let ways = |page: &str| page.matches("?comment=").count();
+
+    // One's own comment can be changed, and any by who may write to the repository.
+    for (browser, count) in [(&mut bob, 1), (&mut alice, 2), (&mut carol, 0), (&mut reader, 0)] {
+        assert_eq!(ways(&browser.get(one).await.expect(200).text()), count);
+    }
+    let (first, second) = ("/alice/m/discussions/1?comment=1", "/alice/m/discussions/1?comment=2");
+    let opened = bob.get(first).await.expect(200).text();
+    assert!(opened.contains("\nIs it *free*?</textarea>") && opened.contains("value=\"hide\""), "{opened}");
+    let of_other = alice.get(first).await.expect(200).text();
+    assert!(!of_other.contains("value=\"edit\"") && of_other.contains("value=\"hide\""), "{of_other}");
+    let hostile = alice.get(second).await.expect(200).text();
+    assert!(hostile.contains("\nIt is &lt;/textarea&gt;&lt;b&gt;MIT&lt;/b&gt;.</textarea>"), "{hostile}");
+    for nothing in ["0", "3", "x", "-1", "99999999999999999999"] {
+        let page = bob.get(&format!("{one}?comment={nothing}")).await.expect(200).text();
+        assert!(!page.contains("value=\"edit\"") && !page.contains("value=\"hide\""), "{nothing}: {page}");
+    }
+    for browser in [&mut carol, &mut reader] {
+        assert!(!browser.get(first).await.expect(200).text().contains("value=\"hide\""));
+    }
+
+    let edit = |comment, text| [("do", "edit"), ("comment", comment), ("text", text)];
+    let edited = bob.submit(first, one, &edit("1", "Is it **open**?")).await.expect(303);
+    assert_eq!(edited.header("location"), "/alice/m/discussions/1#comment-1");
+    let page = bob.get(one).await.expect(200).text();
+    assert!(page.contains("<strong>open</strong>") && page.contains("edited on"), "{page}");
+    assert!(page.contains("id=\"comment-1\"") && !page.contains("free"), "{page}");
+    let history = &details(&node, 1).await["events"][0]["data"]["history"];
+    assert_eq!(history[0]["raw"], "Is it *free*?");
+    // What cannot be is said, and what was typed stays in the editor.
+    let long = format!("{}end of it", "x".repeat(33_000));
+    let refused = bob.submit(first, one, &edit("1", &long)).await.expect(422).text();
+    assert!(refused.contains("the comment has 33009 bytes") && refused.contains("end of it</textarea>"), "{refused}");
+    let refused = bob.submit(first, one, &edit("1", " ")).await.expect(422).text();
+    assert!(refused.contains("a comment needs some text"), "{refused}");
+    for (browser, comment) in [(&mut bob, "2"), (&mut alice, "1"), (&mut carol, "1")] {
+        let refused = browser.submit(one, one, &edit(comment, "Mine")).await.expect(422).text();
+        assert!(refused.contains("only who wrote a comment may edit it"), "{refused}");
+        assert!(!refused.contains("Mine"), "an editor is open for a comment of somebody else: {refused}");
+    }
+
+    let hide = |comment| [("do", "hide"), ("comment", comment)];
+    let refused = carol.submit(one, one, &hide("1")).await.expect(422).text();
+    assert!(refused.contains("may hide it"), "{refused}");
+    for nothing in ["0", "3", "x", "18446744073709551615"] {
+        let refused = alice.submit(one, one, &hide(nothing)).await.expect(422).text();
+        assert!(refused.contains("there is no such comment"), "{nothing}: {refused}");
+    }
+    alice.submit(first, one, &hide("1")).await.expect(303);
+    alice.submit(second, one, &hide("2")).await.expect(303);
+    let page = alice.get(one).await.expect(200).text();
+    assert!(!page.contains("open</strong>") && !page.contains("MIT") && ways(&page) == 0, "{page}");
+    assert_eq!(page.matches("This comment was hidden.").count(), 2, "{page}");
+    // For good.
+    let refused = bob.submit(one, one, &edit("1", "back")).await.expect(422).text();
+    assert!(refused.contains("there is no such comment"), "{refused}");
+}

@@ -648,6 +648,9 @@ async fn pages_that_do_things_are_whole_in_every_language() {
     node.client("nora").repo_create("dataset", "nora/d", "private").await;
     node.client("nora").commit("datasets/nora/d", "main", &[("a.csv", b"a,b\n1,2\n")]).await.expect(200);
     let mut nora = Browser::signed_in(&node, "nora", TokenRole::Write).await;
+    let upstream =
+        [("do", "add"), ("name", "hub"), ("url", "https://hub.example.org"), ("deny", "a/*"), ("passed_on", "b/*")];
+    nora.submit("/-/admin/upstreams", "/-/admin/upstreams", &upstream).await.expect(200);
     let invitation = node.hub.invitation_create(&Actor::Operator, "bob").await.unwrap();
     let invited = format!("/-/invited?code={invitation}");
     for path in [
@@ -657,6 +660,7 @@ async fn pages_that_do_things_are_whole_in_every_language() {
         "/-/publish?repo=nora/d",
         "/-/org/acme",
         "/-/admin",
+        "/-/admin/upstreams",
         "/nora/m/settings",
         "/nora/m/upload/main",
         "/nora/m/edit/main/README.md",
@@ -686,7 +690,7 @@ async fn pages_that_do_things_are_whole_in_every_language() {
         }
     }
     // Who is not signed in is told so.
-    for path in ["/-/account", "/-/new", "/-/publish", "/-/org/acme", "/-/admin"] {
+    for path in ["/-/account", "/-/new", "/-/publish", "/-/org/acme", "/-/admin", "/-/admin/upstreams"] {
         let told = Browser::of(&node).get(path).await.expect(401).text();
         assert!(told.contains("Sign in first") && told.contains("/-/sign-in?next=%2F-%2F"), "{path}: {told}");
     }

@@ -22,6 +22,7 @@ mod quotas;
 mod repos;
 mod search;
 mod social;
+mod upstreams;
 mod viewer;
 mod xet_client;
 mod yaml;

@@ -1,30 +1,25 @@
 //! `karez upstream`. Works on the node's database directly; a running node notices within seconds.
 
-mod add;
-
 use std::io::Read;
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
-use karez_catalog::{Remote, RemoteDeleted, RemoteKind};
-use karez_federation::upstream::{UpstreamSettings, login_context};
+use karez_catalog::Remote;
+use karez_federation::upstream::{self, TheirRepos, UpstreamSettings, UpstreamWish, login_context, token_of};
 use karez_hub::{Actor, Hub, SECRET_BYTES_MAX};
-use karez_types::{OwnerName, RepoAddress};
+use karez_types::OwnerName;
 use serde_json::{Value, json};
 
-use crate::cli::Upstream;
+use crate::cli::{Upstream, UpstreamAdd};
 use crate::config::Settings;
 use crate::{node, print};
-
-/// Mirrors fetched from the catalog at once.
-const PAGE_MIRRORS: u64 = 1_000;
 
 /// Runs one command.
 pub async fn run(command: Upstream, settings: &Settings, as_json: bool) -> anyhow::Result<ExitCode> {
     let hub = node::open_existing(settings).await?;
     match command {
         Upstream::Add(wish) => {
-            let remote = add::add(&hub, wish).await?;
+            let remote = add(&hub, wish).await?;
             let sentence = format!(
                 "Added the upstream hub {} at {}. To see whether it answers: karez upstream check {}",
                 remote.name, remote.url, remote.name
@@ -32,27 +27,28 @@ pub async fn run(command: Upstream, settings: &Settings, as_json: bool) -> anyho
             print::either(as_json, &remote_json(&remote), &sentence);
         }
         Upstream::List => {
-            let remotes: Vec<Remote> = upstreams(&hub).await?;
+            let remotes = upstream::list(&hub, &Actor::Operator).await?;
             let json = Value::Array(remotes.iter().map(remote_json).collect());
             let cells: Vec<_> = remotes.iter().map(list_row).collect();
             let when_empty = "There are no upstream hubs. To add one: karez upstream add NAME URL";
             print::table(as_json, &json, &["NAME", "ADDRESS", "ASKED FOR", "NOT FOR"], &cells, when_empty);
         }
-        Upstream::Show { name } => show(&hub, &upstream(&hub, &name).await?, as_json).await?,
+        Upstream::Show { name } => show(&hub, &find(&hub, &name).await?, as_json).await?,
         Upstream::Remove { name, with_repositories } => {
-            remove(&hub, &upstream(&hub, &name).await?, with_repositories).await?;
+            let repos = if with_repositories { TheirRepos::Delete } else { TheirRepos::Keep };
+            upstream::remove(&hub, &Actor::Operator, &name, repos).await?;
             print::either(as_json, &json!({ "removed": name }), &format!("Removed the upstream hub {name}."));
         }
-        Upstream::Check { name } => return check(&hub, &upstream(&hub, &name).await?, settings, as_json).await,
+        Upstream::Check { name } => return check(&hub, &find(&hub, &name).await?, settings, as_json).await,
         Upstream::Login { name, user } => {
-            let remote = upstream(&hub, &name).await?;
+            let remote = find(&hub, &name).await?;
             login(&hub, &remote, &user).await?;
             let sentence =
                 format!("The token of {user} for {name} is kept, sealed. {user} can read there what the token can.");
             print::either(as_json, &json!({ "upstream": name, "user": user }), &sentence);
         }
         Upstream::Logout { name, user } => {
-            let remote = upstream(&hub, &name).await?;
+            let remote = find(&hub, &name).await?;
             let account = hub.catalog().account_by_name(user.as_str()).await?;
             let account = account.with_context(|| format!("there is no user named {user}"))?;
             let was_there = hub.catalog().remote_login_delete(remote.id, account.id).await?;
@@ -67,20 +63,27 @@ pub async fn run(command: Upstream, settings: &Settings, as_json: bool) -> anyho
     Ok(ExitCode::SUCCESS)
 }
 
-/// Returns all upstream hubs in the order in which they are asked: as they were added.
-async fn upstreams(hub: &Hub) -> anyhow::Result<Vec<Remote>> {
-    let mut remotes = hub.catalog().remote_list().await?;
-    remotes.retain(|remote| remote.kind == RemoteKind::Upstream);
-    remotes.sort_by_key(|remote| remote.id);
-    Ok(remotes)
+async fn find(hub: &Hub, name: &str) -> anyhow::Result<Remote> {
+    Ok(upstream::find(hub, &Actor::Operator, name).await?)
 }
 
-async fn upstream(hub: &Hub, name: &str) -> anyhow::Result<Remote> {
-    let found = hub.catalog().remote_get_by_name(name).await?;
-    let found = found.filter(|remote| remote.kind == RemoteKind::Upstream);
-    found.with_context(|| {
-        format!("there is no upstream hub named {}. To see all: karez upstream list", name.escape_debug())
-    })
+async fn add(hub: &Hub, typed: UpstreamAdd) -> anyhow::Result<Remote> {
+    let token = if typed.token_stdin { Some(token_from_stdin()?) } else { None };
+    let wish = UpstreamWish {
+        name: typed.name,
+        url: typed.url,
+        token,
+        allow: typed.allow,
+        deny: typed.deny,
+        pass_through: typed.pass_through,
+        file_max: typed.file_max,
+        repo_max: typed.repo_max,
+        revalidate: typed.revalidate,
+        allow_private: typed.allow_private,
+        pass_tokens: typed.pass_tokens,
+        line: Some(typed.line),
+    };
+    Ok(upstream::add(hub, &Actor::Operator, wish).await?)
 }
 
 fn remote_json(remote: &Remote) -> Value {
@@ -105,7 +108,7 @@ fn list_row(remote: &Remote) -> Vec<String> {
 }
 
 async fn show(hub: &Hub, remote: &Remote, as_json: bool) -> anyhow::Result<()> {
-    let mirrors = mirrors(hub, remote).await?;
+    let mirrors = upstream::mirrors(hub, remote.id).await?;
     let mut json = remote_json(remote);
     json["repositories"] = mirrors.len().into();
     if as_json {
@@ -124,36 +127,8 @@ async fn show(hub: &Hub, remote: &Remote, as_json: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Returns the addresses of all repositories here that came from a remote.
-async fn mirrors(hub: &Hub, remote: &Remote) -> anyhow::Result<Vec<RepoAddress>> {
-    let mut found = Vec::new();
-    let mut after = None;
-    loop {
-        let page = hub.catalog().mirror_list(Some(remote.id), after, PAGE_MIRRORS).await?;
-        let Some((last, _)) = page.last() else { return Ok(found) };
-        after = Some(last.id);
-        found.extend(page.iter().map(|(repo, _)| repo.address()));
-    }
-}
-
-async fn remove(hub: &Hub, remote: &Remote, with_repositories: bool) -> anyhow::Result<()> {
-    if with_repositories {
-        for address in mirrors(hub, remote).await? {
-            hub.repo_delete(&Actor::Operator, &address).await?;
-        }
-    }
-    match hub.catalog().remote_delete(remote.id).await? {
-        RemoteDeleted::Deleted | RemoteDeleted::Missing => Ok(()),
-        RemoteDeleted::HasMirrors(count) => bail!(
-            "{count} repositories here came from {name}. To delete them with it: karez upstream remove {name} --with-repositories. \
-             To keep them and fetch nothing more: karez upstream remove is not needed; add it again with --deny '*'",
-            name = remote.name
-        ),
-    }
-}
-
 async fn check(hub: &Hub, remote: &Remote, settings: &Settings, as_json: bool) -> anyhow::Result<ExitCode> {
-    let report = karez_federation::upstream::check(hub, remote, &settings.federation).await;
+    let report = upstream::check(hub, remote, &settings.federation).await;
     let (json, sentence, code) = match &report {
         Ok(report) => {
             let json = json!({ "upstream": remote.name, "answers": true, "milliseconds": report.millis });
@@ -185,11 +160,10 @@ fn token_from_stdin() -> anyhow::Result<String> {
     let mut text = String::new();
     let bytes_max = SECRET_BYTES_MAX as u64;
     std::io::stdin().lock().take(bytes_max + 1).read_to_string(&mut text).context("cannot read the token")?;
-    let token = text.trim();
-    if token.is_empty() || text.len() as u64 > bytes_max || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
-        bail!(
+    match token_of(&text) {
+        Ok(token) if text.len() as u64 <= bytes_max => Ok(token.to_owned()),
+        _ => bail!(
             "there is no token on standard input. Write it there, for example: printf %s \"$TOKEN\" | karez upstream login NAME USER"
-        );
+        ),
     }
-    Ok(token.to_owned())
 }
