@@ -108,6 +108,8 @@ mod tests {
     fn a_code_has_a_name_in_each_language() {
         assert_eq!(label_name("code", "malaria", "fr"), Some("paludisme"));
         assert_eq!(label_name("task", "translation", "zh"), Some("翻译"));
+        assert_eq!(label_name("sdg", "4", "id"), Some("pendidikan berkualitas"));
+        assert_eq!(label_name("code", "water", "bn"), Some("জল"));
         assert_eq!(label_name("language", "swa", "xx"), None);
         assert_eq!(label_name("code", "not in the table", "en"), None);
     }
@@ -122,7 +124,11 @@ mod tests {
             ("traducciones automáticas", "translation"),
             ("الزراعة", "agriculture"),
             ("ภาษาไทย", "tha"),
+            ("kesehatan ibu", "maternal-health"),
+            ("ম্যালেরিয়া", "malaria"),
             ("በሽታ", ""),
+            // Indonesian for water; in too many other words' company.
+            ("air", ""),
         ] {
             let found = labels_of(&parts(label));
             assert_eq!(found.first().map_or("", |found| found.value), value, "{label}");
