@@ -240,9 +240,11 @@ impl Hub {
             Question::Search { .. } | Question::Filter { .. } => (SEARCH_SOFT_MILLIS, true),
             Question::Describe | Question::Rows { .. } | Question::Cell { .. } => (PAGE_SOFT_MILLIS, false),
         };
-        let oids: Vec<Option<GitOid>> =
-            split.files.iter().map(|file| view.layout.oids.get(&file.path).copied()).collect();
-        let asked = Asked::of(view.repo.id, format, &split.files, &oids, &question);
+        let mut files: Vec<DataFile> = split.files.iter().take(SPLIT_FILES_MAX).cloned().collect();
+        let has_more = split.files.len() > files.len();
+        files.extend(split.folder.as_ref().and_then(|folder| folder.described_by.clone()));
+        let oids: Vec<Option<GitOid>> = files.iter().map(|file| view.layout.oids.get(&file.path).copied()).collect();
+        let asked = Asked::of(view.repo.id, format, &files, &oids, &question);
         let failed_before = || match asked.as_ref().and_then(|asked| self.preview.failures.get(asked, self.clock())) {
             Some(error) => Err(HubError::Preview(error)),
             None => Ok(()),
@@ -253,9 +255,9 @@ impl Hub {
             file_bytes: file.file_bytes,
             hint: oid.and_then(|oid| self.preview.hints.get(&(oid, format))).unwrap_or_default(),
         };
-        let files: Vec<FileBrief> = split.files.iter().zip(&oids).take(SPLIT_FILES_MAX).map(brief).collect();
-        let has_more = split.files.len() > files.len();
-        let request = Request { question, format, files, soft_millis, answer_bytes_max: ANSWER_BYTES_MAX };
+        let files: Vec<FileBrief> = files.iter().zip(&oids).map(brief).collect();
+        let folder = split.folder.clone();
+        let request = Request { question, format, files, folder, soft_millis, answer_bytes_max: ANSWER_BYTES_MAX };
         let turn = async {
             let long = if is_long { Some(self.preview.long_children.acquire().await) } else { None };
             (long, self.preview.children.acquire().await)
