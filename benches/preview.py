@@ -90,6 +90,9 @@ class Children:
         while not self.stops:
             try:
                 for child in children_of(self.pid):
+                    # Until it runs its own program, a child shares the memory of its parent, and would be counted with that.
+                    if b"preview-worker" not in Path(f"/proc/{child}/cmdline").read_bytes():
+                        continue
                     for line in Path(f"/proc/{child}/status").read_text().splitlines():
                         if line.startswith("VmHWM"):
                             self.most = max(self.most, int(line.split()[1]) * 1_024)

@@ -10,6 +10,10 @@ pub const FRONT_BYTES_MAX: u64 = 32 << 20;
 /// Most metadata entries and most dimensions.
 const ENTRIES_MAX: u64 = 65_536;
 const DIMENSIONS_MAX: u32 = 8;
+/// Most tensors that are kept; the largest models have some thousand.
+pub const TENSORS_MAX: usize = 2_000;
+/// Longest name of a tensor that is kept, in bytes (ggml, `GGML_MAX_NAME`: 64).
+const NAME_BYTES_MAX: usize = 256;
 /// Longest key, and longest text that is kept; longer ones are passed over.
 const KEY_BYTES_MAX: u64 = 65_535;
 const TEXT_BYTES_MAX: usize = 1 << 20;
@@ -27,6 +31,60 @@ pub struct Gguf {
     pub metadata: BTreeMap<String, GgufValue>,
     /// How many numbers all tensors have; `None` when their list is cut off.
     pub parameters: Option<u64>,
+    /// The first tensors, in the order of the file, at most [`TENSORS_MAX`].
+    pub tensors: Vec<GgufTensor>,
+}
+
+/// One tensor.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GgufTensor {
+    /// Its name.
+    pub name: String,
+    /// Its lengths, the one that changes fastest first, as the file has them.
+    pub shape: Vec<u64>,
+    /// How its numbers are stored, by the number of `ggml_type`.
+    pub kind: u32,
+}
+
+impl GgufTensor {
+    /// Returns the name of how its numbers are stored, such as `Q4_K` (ggml, `ggml_type`).
+    pub fn kind_name(&self) -> Option<&'static str> {
+        Some(match self.kind {
+            0 => "F32",
+            1 => "F16",
+            2 => "Q4_0",
+            3 => "Q4_1",
+            6 => "Q5_0",
+            7 => "Q5_1",
+            8 => "Q8_0",
+            9 => "Q8_1",
+            10 => "Q2_K",
+            11 => "Q3_K",
+            12 => "Q4_K",
+            13 => "Q5_K",
+            14 => "Q6_K",
+            15 => "Q8_K",
+            16 => "IQ2_XXS",
+            17 => "IQ2_XS",
+            18 => "IQ3_XXS",
+            19 => "IQ1_S",
+            20 => "IQ4_NL",
+            21 => "IQ3_S",
+            22 => "IQ2_S",
+            23 => "IQ4_XS",
+            24 => "I8",
+            25 => "I16",
+            26 => "I32",
+            27 => "I64",
+            28 => "F64",
+            29 => "IQ1_M",
+            30 => "BF16",
+            34 => "TQ1_0",
+            35 => "TQ2_0",
+            39 => "MXFP4",
+            _ => return None,
+        })
+    }
 }
 
 /// One metadata value.
@@ -83,7 +141,8 @@ impl Gguf {
     /// error.
     pub fn parse(front: &[u8]) -> Result<Gguf, GgufError> {
         let mut reader = Reader { rest: front };
-        let mut gguf = Gguf { version: 0, tensor_count: 0, metadata: BTreeMap::new(), parameters: None };
+        let mut gguf =
+            Gguf { version: 0, tensor_count: 0, metadata: BTreeMap::new(), parameters: None, tensors: Vec::new() };
         match reader.file(&mut gguf) {
             Ok(()) => Ok(gguf),
             // Without the fixed part there is nothing to say.
@@ -195,26 +254,30 @@ impl<'a> Reader<'a> {
                 gguf.metadata.insert(key, value);
             }
         }
-        gguf.parameters = Some(self.tensors(tensor_count)?);
+        gguf.parameters = Some(self.tensors(tensor_count, &mut gguf.tensors)?);
         Ok(())
     }
 
-    /// Adds up the tensors; each takes bytes of the front, so a false count ends the reading.
-    fn tensors(&mut self, tensor_count: u64) -> Read<u64> {
+    /// Adds up the tensors, and keeps the first; each takes bytes of the front, so a false count ends the reading.
+    fn tensors(&mut self, tensor_count: u64, kept: &mut Vec<GgufTensor>) -> Read<u64> {
         let mut parameters = 0u64;
         for _ in 0..tensor_count {
             let name_bytes = self.u64()?;
-            self.take(name_bytes)?;
+            let name = self.take(name_bytes)?;
             let dimensions = self.u32()?;
             if dimensions > DIMENSIONS_MAX {
                 return malformed("a tensor has too many dimensions");
             }
-            let mut count = 1u64;
-            for _ in 0..dimensions {
-                count = count.saturating_mul(self.u64()?);
-            }
+            let shape = (0..dimensions).map(|_| self.u64()).collect::<Read<Vec<_>>>()?;
+            let count = shape.iter().fold(1u64, |count, length| count.saturating_mul(*length));
             parameters = parameters.saturating_add(count);
-            self.take(4 + 8)?;
+            let kind = self.u32()?;
+            // Where its bytes begin.
+            self.u64()?;
+            if kept.len() < TENSORS_MAX {
+                let name = String::from_utf8_lossy(&name[..name.len().min(NAME_BYTES_MAX)]).into_owned();
+                kept.push(GgufTensor { name, shape, kind });
+            }
         }
         Ok(parameters)
     }
@@ -354,6 +417,16 @@ mod tests {
         assert_eq!((gguf.chat_template(), gguf.number("tokenizer.ggml.tokens")), (Some("{{ x }}"), Some(2)));
         assert_eq!((gguf.parameters, gguf.tensor_count), (Some(207), 2));
         assert_eq!(gguf.metadata["a.negative"], GgufValue::Signed(-5));
+        let tensors = [("a", vec![10, 20]), ("b", vec![7])].map(|(name, shape)| GgufTensor {
+            name: name.to_owned(),
+            shape,
+            kind: 0,
+        });
+        assert_eq!(gguf.tensors, tensors);
+        assert_eq!(
+            (gguf.tensors[0].kind_name(), GgufTensor { kind: 99, ..tensors[0].clone() }.kind_name()),
+            (Some("F32"), None)
+        );
     }
 
     #[test]
@@ -373,6 +446,9 @@ mod tests {
         let nested =
             |depth: usize| entry("a", 9, &[&9u32.to_le_bytes()[..], &1u64.to_le_bytes()].concat().repeat(depth));
         assert!(Gguf::parse(&file(0, &[nested(100_000)])).is_err());
+        let many = [file(3_000, &[]), tensor(&"x".repeat(1_000), &[1]).repeat(3_000)].concat();
+        let many = Gguf::parse(&many).unwrap();
+        assert_eq!((many.tensors.len(), many.tensors[0].name.len(), many.parameters), (TENSORS_MAX, 256, Some(3_000)));
         assert!(Gguf::parse(&file(0, &[entry("a", 99, b"")])).is_err());
         assert_eq!(Gguf::parse(&file(u64::MAX, &[])).unwrap().parameters, None);
         assert_eq!(

@@ -31,7 +31,8 @@ const CELL_BYTES_MAX: usize = 8 << 20;
 /// # Errors
 /// When the files are not what they seem, or the question does not fit them.
 pub fn answer(request: &Request, sources: Vec<Source>, is_over: &dyn Fn() -> bool) -> PreviewResult<Answer> {
-    let mut split = SplitTable::open(request, sources)?;
+    let of_all = |error| PreviewError { is_of_all: true, ..error };
+    let mut split = SplitTable::open(request, sources).map_err(of_all)?;
     let all: Vec<usize> = (0..split.columns().len()).collect();
     let mut found = match &request.question {
         Question::Describe => Answer::default(),

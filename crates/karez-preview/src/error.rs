@@ -25,6 +25,8 @@ pub struct PreviewError {
     pub trouble: Trouble,
     /// What to tell the person.
     pub words: String,
+    /// Whether every question about these files meets it.
+    pub is_of_all: bool,
 }
 
 /// Result of everything that reads.
@@ -33,22 +35,22 @@ pub type PreviewResult<T> = Result<T, PreviewError>;
 impl PreviewError {
     /// Returns an error about a file that is not what it seems.
     pub fn malformed(words: impl Into<String>) -> PreviewError {
-        PreviewError { trouble: Trouble::Malformed, words: words.into() }
+        PreviewError { trouble: Trouble::Malformed, words: words.into(), is_of_all: false }
     }
 
     /// Returns an error about something beyond a bound.
     pub fn too_large(words: impl Into<String>) -> PreviewError {
-        PreviewError { trouble: Trouble::TooLarge, words: words.into() }
+        PreviewError { trouble: Trouble::TooLarge, words: words.into(), is_of_all: false }
     }
 
     /// Returns an error about a question.
     pub fn question(words: impl Into<String>) -> PreviewError {
-        PreviewError { trouble: Trouble::Question, words: words.into() }
+        PreviewError { trouble: Trouble::Question, words: words.into(), is_of_all: false }
     }
 
     /// Returns an error about a file that has no preview.
     pub fn unsupported(words: impl Into<String>) -> PreviewError {
-        PreviewError { trouble: Trouble::Unsupported, words: words.into() }
+        PreviewError { trouble: Trouble::Unsupported, words: words.into(), is_of_all: false }
     }
 }
 
@@ -65,7 +67,7 @@ impl From<std::io::Error> for PreviewError {
             Trouble::Unreadable => format!("the file could not be read: {error}"),
             _ => format!("the file is damaged, or is not what its name says: {error}"),
         };
-        PreviewError { trouble, words: clipped(&words) }
+        PreviewError { trouble, words: clipped(&words), is_of_all: false }
     }
 }
 

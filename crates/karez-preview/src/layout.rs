@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::folder::{Folder, arrange, is_metadata};
 use crate::format::{Format, endings, format_of_ending};
 use crate::glob::{fits, is_pattern};
 
@@ -32,6 +33,8 @@ pub struct Split {
     pub name: String,
     /// Its files, in the order in which their rows are numbered.
     pub files: Vec<DataFile>,
+    /// How files become rows, where they are pictures or sounds.
+    pub folder: Option<Folder>,
 }
 
 /// One way to load a dataset.
@@ -142,15 +145,20 @@ impl Finder<'_> {
     fn config(&self, name: &str, splits: Splits, is_default: bool) -> Option<Config> {
         let first = splits.iter().find_map(|(_, files)| most_common_ending(files))?;
         let format = format_of_ending(&first);
+        let is_folder = matches!(format, Some(Format::Images | Format::Sounds));
         let belongs = |path: &str| match format {
+            Some(_) if is_folder && is_metadata(path) => true,
             Some(format) => endings(path).any(|ending| format_of_ending(ending) == Some(format)),
             None => endings(path).any(|ending| ending.eq_ignore_ascii_case(&first)),
         };
         let of_format = |(name, mut files): (String, Vec<DataFile>)| {
             files.retain(|file| belongs(&file.path));
-            (!files.is_empty()).then_some(Split { name, files })
+            (!files.is_empty()).then_some(Split { name, files, folder: None })
         };
-        let splits: Vec<Split> = splits.into_iter().filter_map(of_format).collect();
+        let mut splits: Vec<Split> = splits.into_iter().filter_map(of_format).collect();
+        if is_folder {
+            arrange(&mut splits);
+        }
         (!splits.is_empty()).then(|| Config { name: name.to_owned(), format, splits, is_default })
     }
 
@@ -247,8 +255,6 @@ impl Finder<'_> {
     }
 }
 
-/// Files beside pictures and sounds that say more of them.
-const METADATA_FILES: [&str; 3] = ["metadata.csv", "metadata.jsonl", "metadata.parquet"];
 /// Endings that win when files are as many, the best first.
 const FAVOURITES: [&str; 6] = ["parquet", "lance", "arrow", "jsonl", "json", "csv"];
 
@@ -256,7 +262,7 @@ const FAVOURITES: [&str; 6] = ["parquet", "lance", "arrow", "jsonl", "json", "cs
 fn most_common_ending(files: &[DataFile]) -> Option<String> {
     let mut counts: HashMap<(bool, String), usize> = HashMap::new();
     for file in files {
-        let is_metadata = METADATA_FILES.contains(&file.path.rsplit('/').next().unwrap_or_default());
+        let is_metadata = is_metadata(&file.path);
         for ending in endings(&file.path).map(str::to_ascii_lowercase) {
             if format_of_ending(&ending).is_some() || UNSHOWN.contains(&ending.as_str()) {
                 *counts.entry((!is_metadata, ending)).or_default() += 1;

@@ -17,7 +17,9 @@ mod answer;
 mod arrow_cell;
 mod cut;
 mod delimited;
+mod described;
 mod error;
+pub mod folder;
 pub mod format;
 mod glob;
 mod json_rows;
@@ -38,6 +40,7 @@ pub mod worker;
 
 pub use answer::answer;
 pub use error::{PreviewError, PreviewResult, Trouble};
+pub use folder::{Folder, FolderRows};
 pub use format::Format;
 pub use layout::{Config, DataFile, Split, configs};
 pub use media::{Media, of_bytes as media_of_bytes};

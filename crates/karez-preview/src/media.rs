@@ -5,6 +5,7 @@ use std::io;
 use serde_json::{Value, json};
 
 use crate::error::PreviewResult;
+use crate::folder::{Folder, FolderRows, folder_name};
 use crate::source::Source;
 use crate::table::{Batch, Column, Ended, Flow, Table, Visit};
 
@@ -262,43 +263,44 @@ fn ogg(front: &[u8], tail: &[u8]) -> Option<Media> {
     Some(Media::Sound { kind: "audio/ogg", rate_hz, secs })
 }
 
-/// A folder of pictures or sounds: a row for each file, with the name of its folder as label when there are several.
+/// Returns a picture or sound as the cell of a table: what its header says, and where it is.
+///
+/// # Errors
+/// When the bytes cannot be had.
+pub fn shown(source: &Source, path: String) -> io::Result<Value> {
+    let mut cell = header(source)?.map_or_else(|| json!({}), Media::to_json);
+    cell["path"] = path.into();
+    Ok(cell)
+}
+
+/// A folder of pictures or sounds: a row for each file, with the name of its folder as label.
 pub struct MediaFolder {
     files: Vec<(String, Source)>,
     labels: Vec<String>,
+    is_labelled: bool,
     columns: Vec<Column>,
 }
 
 impl MediaFolder {
     /// Returns the table of these files.
-    pub fn new(files: Vec<(String, Source)>, is_sound: bool) -> MediaFolder {
-        let folder = |path: &str| path.rsplit('/').nth(1).unwrap_or_default().to_owned();
-        let mut labels: Vec<String> = files.iter().map(|(path, _)| folder(path)).collect();
-        labels.sort();
-        labels.dedup();
-        let depth = |path: &str| path.matches('/').count();
-        let is_even = files.windows(2).all(|pair| depth(&pair[0].0) == depth(&pair[1].0));
-        if labels.len() < 2 || !is_even {
-            labels.clear();
-        }
+    pub fn new(files: Vec<(String, Source)>, folder: &Folder, is_sound: bool) -> MediaFolder {
         let (name, kind) = if is_sound { ("audio", "Audio") } else { ("image", "Image") };
         let mut columns = vec![Column { name: name.to_owned(), feature: json!({ "_type": kind }) }];
+        let labels = folder.labels.clone();
         if !labels.is_empty() {
             let feature = json!({ "names": labels, "_type": "ClassLabel" });
             columns.push(Column { name: "label".to_owned(), feature });
         }
-        MediaFolder { files, labels, columns }
+        MediaFolder { files, labels, is_labelled: folder.rows == FolderRows::LabelledFiles, columns }
     }
 
     fn value(&self, file: usize, column: usize) -> PreviewResult<Value> {
         let (path, source) = &self.files[file];
         if column == 1 {
-            let label = path.rsplit('/').nth(1).unwrap_or_default();
-            return Ok(self.labels.iter().position(|known| known == label).into());
+            let label = self.labels.iter().position(|known| known == folder_name(path));
+            return Ok(label.filter(|_| self.is_labelled).into());
         }
-        let mut cell = header(source)?.map_or_else(|| json!({}), Media::to_json);
-        cell["path"] = path.clone().into();
-        Ok(cell)
+        Ok(shown(source, path.clone())?)
     }
 }
 

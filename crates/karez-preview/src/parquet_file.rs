@@ -13,8 +13,10 @@ use crate::error::{PreviewError, PreviewResult};
 use crate::source::Source;
 use crate::table::{Batch, Column, Ended, Flow, Table, Visit};
 
-/// Rows that are decoded at once. Few enough that long texts fit, enough that a column is worth the call.
+/// Rows that are decoded at once, at most: enough that a column is worth the call.
 const BATCH_ROWS: usize = 1_024;
+/// Bytes that are decoded at once, by what the footer says of a row on average: pictures and long texts come in fewer rows.
+const BATCH_BYTES: u64 = 8 << 20;
 /// Columns of one file. 10,000 are known in the field.
 const COLUMNS_MAX: usize = 20_000;
 /// Bytes of a footer: 10,000 columns in some row groups take 20 MB.
@@ -66,6 +68,18 @@ impl ParquetFile {
     /// Returns the footer.
     pub fn footer(&self) -> &ParquetMetaData {
         self.metadata.metadata()
+    }
+
+    /// Returns how many rows of a group are decoded at once, when these columns are wanted.
+    fn batch_rows(&self, group: usize, columns: &[usize]) -> usize {
+        let schema = self.footer().file_metadata().schema_descr();
+        let group = &self.footer().row_groups()[group];
+        let chunks = group.columns().iter().enumerate();
+        let wanted = chunks.filter(|(leaf, _)| columns.binary_search(&schema.get_column_root_idx(*leaf)).is_ok());
+        let bytes = wanted.map(|(_, chunk)| u64::try_from(chunk.uncompressed_size()).unwrap_or_default());
+        let bytes = bytes.fold(0, u64::saturating_add);
+        let row_bytes = (bytes / u64::try_from(group.num_rows()).unwrap_or_default().max(1)).max(1);
+        usize::try_from(BATCH_BYTES / row_bytes).unwrap_or(usize::MAX).clamp(1, BATCH_ROWS)
     }
 
     /// Tells whether a row group may hold a number between these in a column, by what the writer says of it.
@@ -148,7 +162,7 @@ impl Table for ParquetFile {
                 RowSelector::skip(usize::try_from(skip).unwrap_or(usize::MAX)),
                 RowSelector::select(usize::try_from(take).unwrap_or(usize::MAX)),
             ]);
-            let batch_rows = usize::try_from(take).unwrap_or(usize::MAX).min(BATCH_ROWS);
+            let batch_rows = usize::try_from(take).unwrap_or(usize::MAX).min(self.batch_rows(group, &sorted));
             let mut builder = builder.with_row_groups(vec![group]).with_projection(mask).with_batch_size(batch_rows);
             if skip > 0 || end < group_end {
                 builder = builder.with_row_selection(selection);

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::error::PreviewError;
+use crate::folder::Folder;
 use crate::format::Format;
 use crate::table::{Column, Hint};
 
@@ -73,6 +74,8 @@ pub struct Request {
     pub format: Format,
     /// The files, in order.
     pub files: Vec<FileBrief>,
+    /// How files become rows, where they are pictures or sounds. A file that describes them is then the last.
+    pub folder: Option<Folder>,
     /// Milliseconds after which what was found so far is the answer.
     pub soft_millis: u64,
     /// Bytes of all cells of an answer.

@@ -1,8 +1,12 @@
 //! The files of a split as one long table. Files are opened when their rows are wanted.
 
+use std::sync::Arc;
+
 use crate::delimited::Delimited;
+use crate::described::{Described, Named, Undescribed};
 use crate::error::{PreviewError, PreviewResult};
-use crate::format::{Format, packing_of};
+use crate::folder::{Folder, FolderRows, is_metadata};
+use crate::format::{Format, format_of_ending, packing_of};
 use crate::json_rows::JsonRows;
 use crate::media::MediaFolder;
 use crate::parquet_file::ParquetFile;
@@ -21,6 +25,13 @@ enum Opened {
 }
 
 impl Opened {
+    fn into_table(self) -> Box<dyn Table> {
+        match self {
+            Opened::Parquet(file) => Box::new(file),
+            Opened::Other(table) => table,
+        }
+    }
+
     fn table(&mut self) -> &mut dyn Table {
         match self {
             Opened::Parquet(file) => file,
@@ -30,6 +41,8 @@ impl Opened {
 }
 
 struct Member {
+    /// Its number among the files of the question.
+    number: usize,
     brief: FileBrief,
     source: Source,
     table: Option<Opened>,
@@ -41,6 +54,8 @@ struct Member {
 pub struct SplitTable {
     format: Format,
     members: Vec<Member>,
+    /// Files that metadata names.
+    named: Option<Named>,
     columns: Vec<Column>,
     /// Numbers that columns must lie between; row groups that hold none are passed over.
     bounds: Vec<(String, f64, f64)>,
@@ -54,20 +69,22 @@ impl SplitTable {
     /// When there is none, or it cannot be read.
     pub fn open(request: &Request, sources: Vec<Source>) -> PreviewResult<SplitTable> {
         let format = request.format;
-        let files = request.files.iter().cloned().zip(sources);
+        let files = request.files.iter().cloned().zip(sources).enumerate();
         let mut members: Vec<Member> = files
-            .map(|(brief, source)| Member { brief, source, table: None, memory_bytes: 0, is_new: false })
+            .map(|(number, (brief, source))| Member {
+                number,
+                brief,
+                source,
+                table: None,
+                memory_bytes: 0,
+                is_new: false,
+            })
             .collect();
-        if let Format::Images | Format::Sounds = format {
-            let files = members.iter().map(|member| (member.brief.path.clone(), member.source.clone())).collect();
-            let folder = MediaFolder::new(files, format == Format::Sounds);
-            members.truncate(1);
-            if let Some(member) = members.first_mut() {
-                member.brief.hint = Hint { rows: folder.rows_known(), marks: Vec::new() };
-                member.table = Some(Opened::Other(Box::new(folder)));
-            }
+        let mut named = None;
+        if let Some(folder) = &request.folder {
+            named = Some(of_folder(&mut members, folder, format == Format::Sounds)?);
         }
-        let mut split = SplitTable { format, members, columns: Vec::new(), bounds: Vec::new(), open: 0 };
+        let mut split = SplitTable { format, members, named, columns: Vec::new(), bounds: Vec::new(), open: 0 };
         if split.members.is_empty() {
             return Err(PreviewError::malformed("the split has no files"));
         }
@@ -95,8 +112,16 @@ impl SplitTable {
             }
             self.open += 1;
             let format = self.format;
+            let named = self.named.clone();
             let member = &mut self.members[number];
-            let mut opened = open(format, member)?;
+            let mut opened = match named {
+                Some(named) => {
+                    let inner = open_metadata(member)?.into_table();
+                    let is_sound = format == Format::Sounds;
+                    Opened::Other(Box::new(Described::new(inner, &member.brief.path, named, is_sound)?))
+                }
+                None => open(format, member)?,
+            };
             let table = opened.table();
             if let Some(rows) = table.rows_known()
                 && member.brief.hint.rows != Some(rows)
@@ -255,9 +280,44 @@ impl SplitTable {
 
     /// Returns what is newly known of files.
     pub fn hints(&self) -> Vec<(usize, Hint)> {
-        let new = self.members.iter().enumerate().filter(|(_, member)| member.is_new);
-        new.map(|(number, member)| (number, member.brief.hint.clone())).collect()
+        let new = self.members.iter().filter(|member| member.is_new);
+        new.map(|member| (member.number, member.brief.hint.clone())).collect()
     }
+}
+
+/// Makes members of the files of a folder: its metadata files, or one that stands for all files. Returns what metadata
+/// files name.
+fn of_folder(members: &mut Vec<Member>, folder: &Folder, is_sound: bool) -> PreviewResult<Named> {
+    let describing = if folder.described_by.is_some() { members.pop() } else { None };
+    let (metadata, files): (Vec<Member>, Vec<Member>) =
+        std::mem::take(members).into_iter().partition(|member| is_metadata(&member.brief.path));
+    let is_described = folder.rows == FolderRows::Metadata;
+    let named: Vec<(String, Source)> = files.into_iter().map(|member| (member.brief.path, member.source)).collect();
+    if is_described && !metadata.is_empty() {
+        *members = metadata;
+        return Ok(Arc::new(named.into_iter().collect()));
+    }
+    let files: Box<dyn Table> = Box::new(MediaFolder::new(named, folder, is_sound));
+    let table = match &describing {
+        Some(member) => {
+            let inner = open_metadata(member)?.into_table();
+            let other = Described::new(inner, &member.brief.path, Named::default(), is_sound)?;
+            Box::new(Undescribed::new(other.columns().to_vec(), (!is_described).then_some(files)))
+        }
+        None => files,
+    };
+    let hint = Hint { rows: table.rows_known(), marks: Vec::new() };
+    let brief = FileBrief { path: String::new(), file_bytes: 0, hint };
+    let source = Source::new(bytes::Bytes::new());
+    let opened = Some(Opened::Other(table));
+    members.push(Member { number: 0, brief, source, table: opened, memory_bytes: 0, is_new: false });
+    Ok(Named::default())
+}
+
+/// Opens a metadata file by the ending of its name.
+fn open_metadata(member: &Member) -> PreviewResult<Opened> {
+    let ending = member.brief.path.rsplit('.').next().unwrap_or_default();
+    open(format_of_ending(ending).unwrap_or(Format::Csv), member)
 }
 
 fn open(format: Format, member: &Member) -> PreviewResult<Opened> {

@@ -14,7 +14,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::answer::answer;
-use crate::error::{PreviewError, Trouble};
+use crate::error::PreviewError;
 use crate::question::{Outcome, Request};
 use crate::source::{RANGE_BYTES_MAX, ReadAt, Source};
 
@@ -126,8 +126,8 @@ pub fn serve(socket: UnixStream) -> io::Result<()> {
     // A library that panics on a stranger's bytes costs this preview, with words for whoever waits.
     let work = || answer(&job.request, sources, &|| begun.elapsed() >= patience);
     let outcome: Outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).unwrap_or_else(|_| {
-        let words = "the file is damaged, or is not what its name says".to_owned();
-        Err(PreviewError { trouble: Trouble::Malformed, words })
+        let words = "the file is damaged, or is not what its name says";
+        Err(PreviewError::malformed(words))
     });
     let outcome = serde_json::to_vec(&outcome)?;
     let socket = socket.lock().unwrap_or_else(PoisonError::into_inner);

@@ -75,6 +75,8 @@ pub struct NodeOptions {
     pub sign_in: SignInSettings,
     /// Whether there is a search index; without one, names alone are searched.
     pub search: NodeSearch,
+    /// Starts what reads files for previews; a thread of the test, usually.
+    pub previews: Arc<dyn PreviewLauncher>,
     /// Whether nothing is asked of remotes, for cases about what the node itself does.
     pub is_alone: bool,
 }
@@ -128,6 +130,7 @@ impl Default for NodeOptions {
             federation: None,
             sign_in: SignInSettings::default(),
             search: NodeSearch::Memory,
+            previews: Arc::new(Threads),
             is_alone: false,
         }
     }
@@ -200,7 +203,7 @@ impl TestNode {
             hub.search_open(IndexPlace::Memory).await.expect("memory can be used");
             while !matches!(hub.search_step().await, Ok(SearchProgress::Current(_))) {}
         }
-        hub.preview_open(Arc::new(Threads));
+        hub.preview_open(options.previews);
         let tokens = people(&hub).await;
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("some port is free");
         let address = format!("http://{}", listener.local_addr().expect("a listener has an address"));

@@ -3,6 +3,10 @@
 import io
 import json
 import random
+import re
+import struct
+import wave
+import zlib
 
 import datasets
 import huggingface_hub
@@ -55,6 +59,113 @@ def test_splits_are_those_of_the_library(node, alice, name, layout, tmp_path):
         # pandas 3 makes long strings of what pandas 2 made strings of.
         wanted = json.loads(json.dumps(loaded.features.to_dict()).replace("large_string", "string"))
         assert shown == wanted
+
+
+def png(width, height=2):
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    lines = b"".join(b"\0" + b"\x30\x60\x90" * width for _ in range(height))
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)) + chunk(b"IDAT", zlib.compress(lines)) + chunk(b"IEND", b"")
+
+
+def wav(samples):
+    sink = io.BytesIO()
+    with wave.open(sink, "wb") as out:
+        out.setnchannels(1)
+        out.setsampwidth(2)
+        out.setframerate(8_000)
+        out.writeframes(b"\1\0" * samples)
+    return sink.getvalue()
+
+
+def parquet(table):
+    sink = io.BytesIO()
+    pyarrow.parquet.write_table(pyarrow.table(table), sink)
+    return sink.getvalue()
+
+
+PICTURES = {f"{folder}{n}.png": png(n + 1) for folder in ["train/", "test/", ""] for n in range(4)}
+FOLDERS = {
+    "labels": {"train/cat/1.png": png(1), "train/dog/2.png": png(2), "train/dog/3.PNG": png(3), "test/dog/1.png": png(4)},
+    "labels that come late": {"train/cat/1.png": png(1), "test/dog/1.png": png(4)},
+    "one folder": {"cat/1.png": png(1), "cat/2.jpg": png(2)},
+    "uneven folders": {"cat/1.png": png(1), "dog/x/2.png": png(2)},
+    "csv": PICTURES | {
+        "train/metadata.csv": b"file_name,caption,n,score,ok\n2.png,second,1,0.5,True\n0.png,\"first, of all\",2,,False\n3.png,,3,1e3,True\n",
+        "test/metadata.csv": b"file_name,caption,n,score,ok\n1.png,x,7,0.25,False\n",
+    },
+    "json lines, nested": {
+        "a/1.png": png(5), "2.png": png(6),
+        "metadata.jsonl": b'{"file_name": "a/1.png", "objects": {"bbox": [[1.5, 2.0]], "kinds": [3]}, "more_file_names": ["2.png", "a/1.png"]}\n'
+        b'{"file_name": "./a/../2.png", "objects": {"bbox": [], "kinds": []}, "more_file_names": []}\n',
+    },
+    "several columns of files, one without": {
+        "a.png": png(5), "b.png": png(6),
+        "metadata.jsonl": b'{"image_file_name": "a.png", "mask_file_name": "b.png", "id": "one"}\n{"image_file_name": "b.png", "mask_file_name": null, "id": "two"}\n',
+    },
+    "parquet": {
+        "a.png": png(5), "b.png": png(6),
+        "metadata.parquet": parquet({"id": [2, 1], "file_name": ["b.png", "a.png"], "tags": [["x"], []], "when": [1.5, None]}),
+    },
+    "metadata in a later split": {"train/1.png": png(1), "test/2.png": png(2), "test/metadata.csv": b"file_name,t\n2.png,x\n"},
+    "metadata in an earlier split": {"train/1.png": png(1), "test/2.png": png(2), "train/metadata.csv": b"file_name,t\n1.png,x\n"},
+    "sounds": {"a.wav": wav(8_000), "b.wav": wav(4_000), "metadata.csv": b"file_name,transcription\nb.wav,half\na.wav,whole\n"},
+    "sounds with labels": {"yes/a.wav": wav(8_000), "no/b.wav": wav(4_000)},
+}
+
+
+def names_of_files(value, feature):
+    """A value of the builder with files as paths below the folder of the commit, which is what the builder hands to decoders."""
+    if isinstance(feature, (datasets.Image, datasets.Audio)):
+        return value and re.sub("^.*/[0-9a-f]{40}/", "", value)
+    if isinstance(feature, datasets.List):
+        return [names_of_files(item, feature.feature) for item in value]
+    if isinstance(feature, datasets.ClassLabel):
+        return feature.str2int(value) if isinstance(value, str) else value
+    if isinstance(feature, dict):
+        # What a record lacks is nothing, as when the library encodes it.
+        return {key: names_of_files((value or {}).get(key), inner) for key, inner in feature.items()}
+    return value
+
+
+def names_shown(value, feature):
+    """The same of what the node shows."""
+    if isinstance(feature, (datasets.Image, datasets.Audio)):
+        value = value[0] if isinstance(value, list) else value
+        return value and re.sub("^.*/[0-9a-f]{40}/", "", value.get("src") or value["path"])
+    if isinstance(feature, datasets.List):
+        return [names_shown(item, feature.feature) for item in value]
+    if isinstance(feature, dict):
+        return {key: names_shown(value.get(key), inner) for key, inner in feature.items()}
+    return value
+
+
+@pytest.mark.parametrize("layout", FOLDERS)
+def test_folders_of_media_are_those_of_the_library(node, alice, name, layout, tmp_path):
+    repo = alice.api.create_repo(f"alice/{name}", repo_type="dataset").repo_id
+    operations = [huggingface_hub.CommitOperationAdd(path, content) for path, content in FOLDERS[layout].items()]
+    alice.api.create_commit(repo, operations, commit_message="data", repo_type="dataset")
+    # The builder itself, before its rows are decoded: decoders are large, and not what is asked here.
+    builder = datasets.load_dataset_builder(repo, token=alice.token, cache_dir=str(tmp_path))
+    download = datasets.DownloadConfig(cache_dir=str(tmp_path / "files"), token=alice.token)
+    made = builder._split_generators(datasets.DownloadManager(builder.dataset_name, download_config=download))
+    features = builder.info.features
+    found = {one["split"] for one in ask(node, "splits", dataset=repo)["splits"]}
+    assert found == {str(split.name) for split in made}
+    for split in made:
+        wanted = [names_of_files(sample, features) for _, sample in builder._generate_examples(**split.gen_kwargs)]
+        page = ask(node, "rows", dataset=repo, config="default", split=split.name)
+        shown = {one["name"]: one["type"] for one in page["features"]}
+        assert shown == json.loads(json.dumps(features.to_dict()).replace("large_string", "string"))
+        assert list(shown) == list(features)
+        rows = [names_shown(row["row"], features) for row in page["rows"]]
+        assert rows == [{key: None if value != value else value for key, value in row.items()} for row in wanted], split.name
+        assert page["num_rows_total"] == len(wanted)
+    if layout == "csv":
+        row = ask(node, "rows", dataset=repo, config="default", split="train", length=1)["rows"][0]["row"]
+        assert (row["image"]["width"], row["image"]["height"]) == (3, 2)
+        assert huggingface_hub.get_session().get(row["image"]["src"]).content == png(3)
 
 
 def test_rows_at_any_offset_are_those_of_pyarrow(node, alice, name):

@@ -159,10 +159,17 @@ mod tests {
             ("[INST] <<SYS>>", "[INST] {{ if .System }}<<SYS>>"),
         ] {
             let metadata = [("tokenizer.chat_template".to_owned(), GgufValue::Text(own.to_owned()))].into();
-            let facts = Facts::of(&Gguf { version: 3, tensor_count: 0, metadata, parameters: None });
+            let facts =
+                Facts::of(&Gguf { version: 3, tensor_count: 0, metadata, parameters: None, tensors: Vec::new() });
             assert!(facts.template().unwrap().starts_with(start.as_bytes()), "{own}");
         }
-        let plain = Facts::of(&Gguf { version: 3, tensor_count: 0, metadata: Default::default(), parameters: None });
+        let plain = Facts::of(&Gguf {
+            version: 3,
+            tensor_count: 0,
+            metadata: Default::default(),
+            parameters: None,
+            tensors: Vec::new(),
+        });
         assert_eq!((plain.template(), plain.params()), (None, None));
     }
 }

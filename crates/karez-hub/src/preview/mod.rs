@@ -2,9 +2,10 @@
 //!
 //! A question is authorised here, as any read of the repository. Then a child process answers it, which has no rights
 //! at all: it asks for ranges of the files of one split, and nothing else reaches it. What it says is remembered by
-//! commit, since what a commit holds never changes.
+//! commit, since what a commit holds never changes; what it could not do, by the files, for a while.
 
 mod child;
+mod failures;
 mod reading;
 
 use std::collections::HashMap;
@@ -12,9 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use karez_catalog::Repo;
-use karez_preview::{
-    Answer, Config, DataFile, FileBrief, Format, Hint, PreviewError, Question, Request, Split, Trouble,
-};
+use karez_preview::{Answer, Config, DataFile, FileBrief, Format, Hint, PreviewError, Question, Request, Split};
 use karez_types::{GitOid, RepoAddress, RepoId, Revision};
 use quick_cache::sync::Cache;
 use serde_json::Value;
@@ -22,6 +21,9 @@ use tokio::sync::Semaphore;
 
 use crate::objects::{ByHeldBytes, Held};
 use crate::{Actor, Hub, HubError, HubResult, RepoField, SiblingDetail};
+use failures::{Asked, Failed, Failures};
+use reading::Talked;
+
 pub use child::{PreviewChild, PreviewLauncher, PreviewProgram};
 
 /// Files of a dataset that are looked at for its splits. More are known, but they are pictures one by one.
@@ -132,6 +134,7 @@ pub(crate) struct PreviewDesk {
     answers: Cache<AnswerKey, Remembered, ByHeldBytes>,
     layouts: Cache<(RepoId, GitOid), Arc<Layout>, ByHeldBytes>,
     hints: Cache<(GitOid, Format), Hint, ByHeldBytes>,
+    failures: Failures,
 }
 
 impl Default for PreviewDesk {
@@ -143,6 +146,7 @@ impl Default for PreviewDesk {
             answers: Cache::with_weighter(1_000, ANSWERS_BYTES, ByHeldBytes),
             layouts: Cache::with_weighter(200, LAYOUTS_BYTES, ByHeldBytes),
             hints: Cache::with_weighter(10_000, HINTS_BYTES, ByHeldBytes),
+            failures: Failures::default(),
         }
     }
 }
@@ -236,21 +240,31 @@ impl Hub {
             Question::Search { .. } | Question::Filter { .. } => (SEARCH_SOFT_MILLIS, true),
             Question::Describe | Question::Rows { .. } | Question::Cell { .. } => (PAGE_SOFT_MILLIS, false),
         };
-        let oids: Vec<Option<GitOid>> =
-            split.files.iter().map(|file| view.layout.oids.get(&file.path).copied()).collect();
+        let mut files: Vec<DataFile> = split.files.iter().take(SPLIT_FILES_MAX).cloned().collect();
+        let has_more = split.files.len() > files.len();
+        files.extend(split.folder.as_ref().and_then(|folder| folder.described_by.clone()));
+        let oids: Vec<Option<GitOid>> = files.iter().map(|file| view.layout.oids.get(&file.path).copied()).collect();
+        let asked = Asked::of(view.repo.id, format, &files, &oids, &question);
+        let failed_before = || match asked.as_ref().and_then(|asked| self.preview.failures.get(asked, self.clock())) {
+            Some(error) => Err(HubError::Preview(error)),
+            None => Ok(()),
+        };
+        failed_before()?;
         let brief = |(file, oid): (&DataFile, &Option<GitOid>)| FileBrief {
             path: file.path.clone(),
             file_bytes: file.file_bytes,
             hint: oid.and_then(|oid| self.preview.hints.get(&(oid, format))).unwrap_or_default(),
         };
-        let files: Vec<FileBrief> = split.files.iter().zip(&oids).take(SPLIT_FILES_MAX).map(brief).collect();
-        let has_more = split.files.len() > files.len();
-        let request = Request { question, format, files, soft_millis, answer_bytes_max: ANSWER_BYTES_MAX };
+        let files: Vec<FileBrief> = files.iter().zip(&oids).map(brief).collect();
+        let folder = split.folder.clone();
+        let request = Request { question, format, files, folder, soft_millis, answer_bytes_max: ANSWER_BYTES_MAX };
         let turn = async {
             let long = if is_long { Some(self.preview.long_children.acquire().await) } else { None };
             (long, self.preview.children.acquire().await)
         };
         let _turn = tokio::time::timeout(Duration::from_secs(TURN_SECS_MAX), turn).await.map_err(|_| HubError::Busy)?;
+        // Who was before in the line may have asked the same files.
+        failed_before()?;
         let secs_max = soft_millis / 1_000 + self.limits.preview_secs_max;
         let child = launcher.launch(karez_preview::worker::WorkerLimits {
             memory_bytes: self.limits.preview_memory_bytes_max,
@@ -261,21 +275,38 @@ impl Hub {
             HubError::Busy
         })?;
         let job = self.preview_converse(actor, view, &request, child);
-        let beyond = || {
-            HubError::Preview(PreviewError {
-                trouble: Trouble::TooLarge,
-                words: "the file asks for more time than a preview may take".to_owned(),
-            })
+        let talked = match tokio::time::timeout(Duration::from_secs(secs_max), job).await {
+            Ok(talked) => talked?,
+            Err(_) => Talked::Spent(PreviewError::too_large("the file asks for more time than a preview may take")),
         };
-        let talked = tokio::time::timeout(Duration::from_secs(secs_max), job).await.map_err(|_| beyond())?;
-        let (outcome, outcome_bytes) = talked?;
-        let mut answer = outcome.map_err(HubError::Preview)?;
+        let (failed, error) = match talked {
+            Talked::Said(Ok(answer), outcome_bytes) => {
+                return Ok(self.preview_keep(answer, outcome_bytes, &oids, format, has_more));
+            }
+            Talked::Said(Err(error), _) => (Failed::Found, error),
+            Talked::Spent(error) => (Failed::Spent, error),
+        };
+        if let Some(asked) = &asked {
+            self.preview.failures.remember(asked, self.clock(), failed, &error);
+        }
+        Err(HubError::Preview(error))
+    }
+
+    /// Remembers what an answer says of places of rows.
+    fn preview_keep(
+        &self,
+        mut answer: Answer,
+        outcome_bytes: u64,
+        oids: &[Option<GitOid>],
+        format: Format,
+        has_more: bool,
+    ) -> Remembered {
         for (number, hint) in std::mem::take(&mut answer.hints) {
             if let Some(oid) = oids.get(number).copied().flatten() {
                 self.preview.hints.insert((oid, format), hint);
             }
         }
         answer.is_partial |= has_more;
-        Ok(Remembered(Arc::new(answer), outcome_bytes))
+        Remembered(Arc::new(answer), outcome_bytes)
     }
 }

@@ -6,7 +6,7 @@ use std::io;
 use futures::stream::TryStreamExt;
 use karez_catalog::FileRow;
 use karez_preview::worker::{FRAME_BYTES, FRAME_BYTES_MAX, FRAME_JOB, FRAME_NONE, FRAME_OUTCOME, FRAME_RANGE, Job};
-use karez_preview::{Outcome, PreviewError, Request, Trouble};
+use karez_preview::{Outcome, PreviewError, Request};
 use karez_types::{ByteRange, RepoPath};
 use std::sync::Arc;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -30,24 +30,24 @@ enum Opened {
 }
 
 impl Hub {
-    /// Talks with a child until it answers. Returns what it said, and how many bytes that took.
+    /// Talks with a child until it answers, or is gone.
     pub(super) async fn preview_converse(
         &self,
         actor: &Actor,
         view: &DataView,
         request: &Request,
         child: PreviewChild,
-    ) -> HubResult<(Outcome, u64)> {
+    ) -> HubResult<Talked> {
         let PreviewChild { socket, life } = child;
         let talked = self.preview_talk(actor, view, request, socket).await;
         drop(life);
         match talked {
-            Ok(talked) => Ok(talked),
+            Ok((outcome, outcome_bytes)) => Ok(Talked::Said(outcome, outcome_bytes)),
             // It is gone: its memory or its time was used up, or it fell over a stranger's bytes.
             Err(Talk::Gone(error)) => {
                 tracing::debug!(%error, repo = %view.repo.address(), "a preview process ended early");
-                let words = "the file asks for more memory or time than a preview may use".to_owned();
-                Ok((Err(PreviewError { trouble: Trouble::TooLarge, words }), 0))
+                let words = "the file asks for more memory or time than a preview may use";
+                Ok(Talked::Spent(PreviewError::too_large(words)))
             }
             Err(Talk::Failed(error)) => Err(error),
         }
@@ -152,8 +152,18 @@ impl Hub {
             }
             socket.write_all(&part).await?;
         }
-        if sent < length { Err(Talk::strange()) } else { Ok(()) }
+        // That is the store's fault, and nobody else's.
+        let short = || Talk::Failed(HubError::Damaged(format!("{sent} bytes came of {length} that a preview wanted")));
+        if sent < length { Err(short()) } else { Ok(()) }
     }
+}
+
+/// How a talk with a child ended.
+pub(super) enum Talked {
+    /// It answered, with so many bytes.
+    Said(Outcome, u64),
+    /// It is gone, and this is what to say of that.
+    Spent(PreviewError),
 }
 
 /// Why a talk ended without an outcome.

@@ -7,6 +7,7 @@ mod git_ids;
 mod log;
 mod mirror_guard;
 mod mirrors;
+mod previews;
 mod reads;
 mod refs;
 mod search;

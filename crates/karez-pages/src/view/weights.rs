@@ -31,7 +31,7 @@ pub struct Weights {
     pub quantisation: Option<String>,
     /// How many tensors there are.
     pub tensor_count: u64,
-    /// The first of them, by name.
+    /// The first of them, by name, or as they stand in the file.
     pub tensors: Vec<TensorRow>,
     /// Other things that it says: name and value.
     pub said: Vec<(String, String)>,

@@ -127,6 +127,8 @@ proptest! {
         ] {
             for content in [bytes.as_slice(), text.as_bytes()] {
                 let _ = ask(format, &[(name, content)], questions()[which].clone());
+                let of_folder = [("metadata.jsonl", content), ("a.png", content)];
+                let _ = ask(Format::Images, &of_folder, questions()[which].clone());
             }
         }
     }

@@ -5,7 +5,7 @@ mod parquet;
 mod texts;
 
 use bytes::Bytes;
-use karez_preview::{Answer, FileBrief, Format, Hint, Outcome, Question, Request, Source, answer};
+use karez_preview::{Answer, DataFile, FileBrief, Format, Hint, Outcome, Question, Request, Source, Split, answer};
 
 /// Asks about files that are in memory.
 fn ask(format: Format, files: &[(&str, &[u8])], question: Question) -> Outcome {
@@ -19,10 +19,19 @@ fn ask_again(format: Format, files: &[(&str, &[u8])], question: Question, hints:
         file_bytes: bytes.len() as u64,
         hint: hints.iter().find(|(other, _)| *other == number).map(|(_, hint)| hint.clone()).unwrap_or_default(),
     };
+    let of_folder = || {
+        let file =
+            |(path, bytes): &(&str, &[u8])| DataFile { path: (*path).to_owned(), file_bytes: bytes.len() as u64 };
+        let mut splits = [Split { name: "train".to_owned(), files: files.iter().map(file).collect(), folder: None }];
+        karez_preview::folder::arrange(&mut splits);
+        splits[0].folder.clone()
+    };
+    let folder = if let Format::Images | Format::Sounds = format { of_folder() } else { None };
     let request = Request {
         question,
         format,
         files: files.iter().enumerate().map(brief).collect(),
+        folder,
         soft_millis: 60_000,
         answer_bytes_max: 1 << 20,
     };

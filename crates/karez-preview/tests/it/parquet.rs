@@ -170,6 +170,7 @@ fn a_page_takes_a_small_part_of_the_file() {
             question: question.clone(),
             format: Format::Parquet,
             files: vec![brief],
+            folder: None,
             soft_millis: 0,
             answer_bytes_max: 1 << 20,
         };

@@ -111,11 +111,6 @@ fn texts_are_searched_filtered_and_counted() {
 
 #[test]
 fn folders_of_pictures_have_labels() {
-    let png = |width: u8| {
-        let mut bytes = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0".to_vec();
-        bytes.extend([width, 0, 0, 0, 7, 8, 2, 0, 0, 0]);
-        bytes
-    };
     let (one, two) = (png(4), png(9));
     let files = [("x/cat/a.png", &one[..]), ("x/dog/b.png", &two[..]), ("x/dog/c.jpg", &b"not a picture"[..])];
     let found = ask(Format::Images, &files, rows(0, 9)).unwrap();
@@ -125,6 +120,52 @@ fn folders_of_pictures_have_labels() {
     let found = ask(Format::Images, &files, Question::Statistics).unwrap();
     assert_eq!(found.statistics[0]["column_statistics"]["nan_count"], 1);
     assert_eq!(found.statistics[0]["column_statistics"]["max"], 9);
+}
+
+/// Returns the head of a picture of 7 points down.
+fn png(width: u8) -> Vec<u8> {
+    let mut bytes = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0".to_vec();
+    bytes.extend([width, 0, 0, 0, 7, 8, 2, 0, 0, 0]);
+    bytes
+}
+
+#[test]
+fn metadata_names_the_pictures() {
+    let one = png(4);
+    let csv = "n,file_name,depth_file_name,note\n1,b.png,x/a.png,good\n2,,x/none.png,\n3,./x/../b.png,x/a.png,fine\n";
+    let files = [("d/metadata.csv", csv.as_bytes()), ("d/b.png", &one[..]), ("d/x/a.png", &png(9))];
+    let found = ask(Format::Images, &files, rows(0, 9)).unwrap();
+    let names: Vec<&str> = found.columns.iter().map(|column| column.name.as_str()).collect();
+    assert_eq!((names, found.rows_total), (vec!["n", "image", "depth", "note"], 3));
+    assert_eq!(found.columns[2].feature, json!({ "_type": "Image" }));
+    let picture = |path: &str, width: u8| json!({ "type": "image/png", "width": width, "height": 7, "path": path });
+    assert_eq!(json!(found.rows[0].cells), json!([1, picture("d/b.png", 4), picture("d/x/a.png", 9), "good"]));
+    // What is not named is nothing, and what is not there is a name.
+    assert_eq!(json!(found.rows[1].cells), json!([2, null, { "path": "d/x/none.png" }, null]));
+    assert_eq!(found.rows[2].cells[1], picture("d/b.png", 4));
+    let found = ask(Format::Images, &files, filter("n > 1 AND note = 'fine'", "")).unwrap();
+    assert_eq!(numbers(&found), [2]);
+    let found = ask(Format::Images, &files, Question::Statistics).unwrap();
+    assert_eq!((&found.statistics[2]["column_statistics"]["max"], found.rows_total), (&json!(9), 3));
+
+    let lines = br#"{"pages": 2, "file_names": ["b.png", "none.png"], "inner": {"scan_file_name": "b.png", "k": 1}}"#;
+    let files = [("metadata.jsonl", &lines[..]), ("b.png", &one[..])];
+    let found = ask(Format::Images, &files, rows(0, 9)).unwrap();
+    assert_eq!(found.columns[1].feature, json!({ "feature": { "_type": "Image" }, "_type": "List" }));
+    let inner = json!({ "scan": { "_type": "Image" }, "k": { "dtype": "int64", "_type": "Value" } });
+    assert_eq!((found.columns[1].name.as_str(), &found.columns[2].feature), ("images", &inner));
+    assert_eq!(found.rows[0].cells[1], json!([picture("b.png", 4), { "path": "none.png" }]));
+    assert_eq!(found.rows[0].cells[2], json!({ "scan": picture("b.png", 4), "k": 1 }));
+}
+
+#[test]
+fn metadata_that_leads_elsewhere_or_names_nothing_is_refused() {
+    let refused = |csv: &str| ask(Format::Images, &[("metadata.csv", csv.as_bytes()), ("b.png", &png(4))], rows(0, 9));
+    for csv in ["file_name\n../b.png\n", "file_name\n/etc/passwd\n", "file_name\nfile://b.png\n"] {
+        assert!(refused(csv).unwrap_err().words.contains("leads out of its folder"), "{csv}");
+    }
+    assert!(refused("file_name\n7\n").unwrap_err().words.contains("has no column"), "a number names no file");
+    assert!(refused("name\nb.png\n").unwrap_err().words.contains("has no column"));
 }
 
 /// Heads of one second of sound at 16 kHz, written down by hand from the definitions of the formats.

@@ -1,10 +1,12 @@
 //! Folders and files.
 
+use std::collections::BTreeMap;
+
 use axum::extract::State;
 use axum::response::Response;
 use bytes::Bytes;
 use karez_formats::card::body;
-use karez_formats::gguf::GgufValue;
+use karez_formats::gguf::{Gguf, GgufTensor, GgufValue};
 use karez_hub::{Repo, Resolved, TreeQuery, WeightsHeader};
 use karez_pages::{
     CARD_BYTES_MAX, CardPlace, CardView, FileContent, FilePage, NOTEBOOK_BYTES_MAX, NotebookCell, PAGE_ITEMS,
@@ -159,6 +161,13 @@ fn weights(header: &WeightsHeader) -> Weights {
             context: gguf.context_length(),
             quantisation: gguf.quantisation().map(str::to_owned),
             tensor_count: gguf.tensor_count,
+            by_dtype: kinds(gguf),
+            tensors: gguf
+                .tensors
+                .iter()
+                .take(WEIGHTS_ROWS_MAX)
+                .map(|tensor| TensorRow { name: cut(&tensor.name), dtype: kind(tensor), shape: tensor.shape.clone() })
+                .collect(),
             said: gguf
                 .metadata
                 .iter()
@@ -175,9 +184,27 @@ fn weights(header: &WeightsHeader) -> Weights {
                     (cut(name), value)
                 })
                 .collect(),
-            ..Weights::default()
         },
     }
+}
+
+/// Returns how a tensor's numbers are stored: a name, or the number of a kind that is not known here.
+fn kind(tensor: &GgufTensor) -> String {
+    tensor.kind_name().map_or_else(|| format!("#{}", tensor.kind), str::to_owned)
+}
+
+/// Returns how many numbers are stored in which way, if all tensors are known.
+fn kinds(gguf: &Gguf) -> Vec<(String, u64)> {
+    if gguf.tensors.len() as u64 != gguf.tensor_count {
+        return Vec::new();
+    }
+    let mut counts: BTreeMap<String, u64> = BTreeMap::new();
+    for tensor in &gguf.tensors {
+        let numbers = tensor.shape.iter().fold(1u64, |product, length| product.saturating_mul(*length));
+        let count = counts.entry(kind(tensor)).or_default();
+        *count = count.saturating_add(numbers);
+    }
+    counts.into_iter().take(WEIGHTS_ROWS_MAX).collect()
 }
 
 /// Returns bytes as text: UTF-8 without NUL, perhaps cut within a character at its end.

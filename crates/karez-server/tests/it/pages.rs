@@ -595,6 +595,9 @@ async fn weights_and_notebooks_show_what_they_hold() {
     let mut gguf =
         b"GGUF\x03\0\0\0\x05\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0\x14\0\0\0\0\0\0\0general.architecture\x08\0\0\0".to_vec();
     gguf.extend_from_slice(b"\x05\0\0\0\0\0\0\0llama");
+    // The first of its five tensors, of 7 by 9 numbers stored as Q4_K; where its bytes are; the list is cut off then.
+    gguf.extend_from_slice(b"\x07\0\0\0\0\0\0\0blk.<i>\x02\0\0\0\x07\0\0\0\0\0\0\0\x09\0\0\0\0\0\0\0\x0c\0\0\0");
+    gguf.extend_from_slice(&[0; 8]);
     let notebook = r##"{"nbformat":4,"cells":[{"cell_type":"markdown","source":"# Hello <script>alert(1)</script>"},{"cell_type":"code","source":"print(6*7)","outputs":[{"output_type":"stream","text":"42\n"}]}]}"##;
     let files: [(&str, &[u8]); 4] =
         [("a.safetensors", &weights), ("b.gguf", &gguf), ("n.ipynb", notebook.as_bytes()), ("bad.ipynb", b"{}")];
@@ -608,6 +611,7 @@ async fn weights_and_notebooks_show_what_they_hold() {
     assert!(page.contains("layer.&lt;b&gt;") && page.contains("2 × 3") && page.contains("F16"), "{page}");
     let page = show("b.gguf").await;
     assert!(page.contains("llama") && page.contains("general.architecture"), "{page}");
+    assert!(page.contains("blk.&lt;i&gt;") && page.contains("7 × 9") && page.contains("Q4_K"), "{page}");
     let page = show("n.ipynb").await;
     assert!(
         page.contains("print(6*7)") && page.contains("42") && page.contains("Hello") && !page.contains("alert(1)"),

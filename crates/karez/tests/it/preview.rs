@@ -12,6 +12,8 @@ use crate::program::{Serving, commit_body, program, succeed};
 const DATASETS: &[u8] = include_bytes!("../../../karez-preview/tests/it/golden/datasets.parquet");
 /// One cell of 600 MB.
 const HUGE_CELL: &[u8] = include_bytes!("../../../karez-preview/tests/it/golden/huge-cell.parquet");
+/// 500 rows of a megabyte each.
+const WIDE_ROWS: &[u8] = include_bytes!("../../../karez-preview/tests/it/golden/wide-rows.parquet");
 /// 4 GB of text without the end of a line.
 const ENDLESS: &[u8] = include_bytes!("../../../karez-preview/tests/it/golden/endless.txt.bz2");
 
@@ -84,6 +86,17 @@ fn rows_come_from_a_child_and_a_bad_file_ends_only_that() {
         assert!(begun.elapsed() < Duration::from_secs(30), "children are left: {}", children(node.process.id()));
         std::thread::yield_now();
     }
+}
+
+#[test]
+fn rows_that_are_long_together_are_read_in_turn() {
+    let folder = tempfile::tempdir().unwrap();
+    let node = node(folder.path());
+    dataset(&node, folder.path(), "wide", "a.parquet", WIDE_ROWS);
+    let found = ask(&node, "statistics?", "wide");
+    assert!(found.starts_with("HTTP/1.1 200") && found.contains("\"max\":1000006"), "{found}");
+    let found = ask(&node, "search?query=000499x&", "wide");
+    assert!(found.starts_with("HTTP/1.1 200") && found.contains("\"num_rows_total\":1,"), "{:.400}", found);
 }
 
 #[test]

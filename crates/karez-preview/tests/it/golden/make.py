@@ -68,3 +68,7 @@ for codec in ["none", "snappy", "gzip", "brotli", "zstd", "lz4"]:
 parquet.write_table(pyarrow.table({"t": ["x" * 600_000_000]}), "huge-cell.parquet", compression="zstd", write_statistics=False, use_dictionary=False)
 with open("endless.txt.bz2", "wb") as out:
     out.write(bz2.compress(b"x" * (10 << 20)) * 400)
+
+# Rows of a megabyte each, every one in a page of its own: more together than a preview may hold.
+wide = pyarrow.table({"t": [f"{n:06}" + "x" * 1_000_000 for n in range(500)]})
+parquet.write_table(wide, "wide-rows.parquet", compression="zstd", write_statistics=False, use_dictionary=False, write_batch_size=1, data_page_size=512)
