@@ -44,9 +44,12 @@ fn main() {
     index.settle().expect("merges end");
     let index = SearchIndex::open(&IndexPlace::Folder(folder.path().to_owned())).expect("it opens again");
     let bytes = folder_bytes(folder.path());
-    let thousands = count / 1_000;
+    let cards = match (count / 1_000_000, count / 1_000 % 1_000) {
+        (0, thousands) => format!("{thousands},000"),
+        (millions, thousands) => format!("{millions},{thousands:03},000"),
+    };
     println!(
-        "| index of {thousands},000 cards, build | <= 30 CPU-s per 100,000 | {build:.1} CPU-s | {} MB of text; peak memory {peak_mib} MiB |",
+        "| index of {cards} cards, build | <= 30 CPU-s per 100,000 | {build:.1} CPU-s | {} MB of text; peak memory {peak_mib} MiB |",
         text_bytes / 1_000_000
     );
     println!(
