@@ -23,6 +23,10 @@ const GROWTH_MIN: f64 = 1.10;
 /// Fewer connections stay when the total shrank by less than this.
 const SHRINK_MAX: f64 = 0.95;
 
+/// When the running mean falls below this part of the rate that a number was chosen for, that rate was no measure: the
+/// connections were still in the burst of their beginning, or the line is another now.
+const FALLEN_MAX: f64 = 0.8;
+
 /// How long a number that was found is left alone; doubles up to the second number.
 const HOLD_MS: u64 = 15_000;
 const HOLD_MS_MAX: u64 = 120_000;
@@ -37,12 +41,13 @@ pub(super) struct ConnectionBounds {
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Phase {
-    /// Measures before anything is tried.
-    First,
+    /// Measures before anything is tried. Over a long way the first window does not count: slow start overshoots,
+    /// and for a second or two a few connections fill a line that they will not fill again.
+    First { settled: bool },
     /// Measures what a change did, against the rate before it and the number to go back to.
     Tried { back: usize, before: f64, settled: bool },
-    /// Leaves the number alone.
-    Hold { until_ms: u64 },
+    /// Leaves the number alone while the running mean stays near what it was chosen for.
+    Hold { until_ms: u64, chosen_for: f64 },
 }
 
 /// Measures one source.
@@ -69,7 +74,7 @@ impl Goodput {
         Goodput {
             bounds,
             connections: bounds.start.clamp(bounds.min, bounds.max),
-            phase: Phase::First,
+            phase: Phase::First { settled: false },
             tries_fewer: false,
             is_growing: true,
             needs_few: false,
@@ -118,19 +123,20 @@ impl Goodput {
             self.connections = self.connections.min(FEW);
             // There is little to find out, and each try costs a line that is not full for a moment.
             self.hold_ms = HOLD_MS_MAX;
-            self.phase = Phase::First;
+            self.phase = Phase::First { settled: false };
         }
     }
 
     /// Takes a refused connection as the bound that it is.
     pub(super) fn no_more_than(&mut self, connections: usize, now_ms: u64) {
         self.connections = connections.clamp(self.bounds.min, self.connections.max(self.bounds.min));
-        self.phase = Phase::Hold { until_ms: now_ms + self.hold_ms };
+        let chosen_for = self.bytes_per_sec(now_ms).unwrap_or(0.0);
+        self.phase = Phase::Hold { until_ms: now_ms + self.hold_ms, chosen_for };
     }
 
     /// Closes the window when it is over.
     pub(super) fn tick(&mut self, rtt_ms: u64, now_ms: u64) {
-        let is_fresh = self.phase == Phase::First && self.mean.is_none() && !self.needs_few;
+        let is_fresh = matches!(self.phase, Phase::First { .. }) && self.mean.is_none() && !self.needs_few;
         if is_fresh && rtt_ms >= LONG_RTT_MS && self.connections == self.bounds.start {
             self.connections = (2 * self.bounds.start).min(self.bounds.max);
         }
@@ -147,13 +153,19 @@ impl Goodput {
             return;
         }
         self.mean = Some(self.mean.map_or(rate, |mean| mean + NEWEST_WEIGHT * (rate - mean)));
-        self.adapt(rate, now_ms);
+        self.adapt(rate, rtt_ms, now_ms);
     }
 
-    fn adapt(&mut self, rate: f64, now_ms: u64) {
+    fn adapt(&mut self, rate: f64, rtt_ms: u64, now_ms: u64) {
         match self.phase {
-            Phase::First => self.try_other(rate, now_ms),
-            Phase::Hold { until_ms } if now_ms >= until_ms => self.try_other(rate, now_ms),
+            Phase::First { settled: false } if rtt_ms >= LONG_RTT_MS => self.phase = Phase::First { settled: true },
+            Phase::First { .. } => self.try_other(rate, now_ms),
+            Phase::Hold { until_ms, .. } if now_ms >= until_ms => self.try_other(rate, now_ms),
+            Phase::Hold { chosen_for, .. } if self.has_fallen(chosen_for) => {
+                self.tries_fewer = false;
+                self.is_growing = true;
+                self.try_other(rate, now_ms);
+            }
             Phase::Hold { .. } => {}
             // The window of the change has both numbers in it.
             Phase::Tried { back, before, settled: false } => self.phase = Phase::Tried { back, before, settled: true },
@@ -161,7 +173,7 @@ impl Goodput {
                 if rate > before * GROWTH_MIN {
                     self.try_other(rate, now_ms);
                 } else {
-                    self.go_back(back, now_ms);
+                    self.go_back(back, before, now_ms);
                 }
             }
             Phase::Tried { back, before, .. } => {
@@ -169,10 +181,16 @@ impl Goodput {
                     // The rate before the first step stays the measure, or many small losses would add up.
                     self.try_other(before, now_ms);
                 } else {
-                    self.go_back(back, now_ms);
+                    self.go_back(back, before, now_ms);
                 }
             }
         }
+    }
+
+    /// Whether more connections may bring back what a number was chosen for.
+    fn has_fallen(&self, chosen_for: f64) -> bool {
+        let may_grow = !self.needs_few && self.connections < self.bounds.max;
+        may_grow && self.mean.is_some_and(|mean| mean < chosen_for * FALLEN_MAX)
     }
 
     fn try_other(&mut self, before: f64, now_ms: u64) {
@@ -185,17 +203,17 @@ impl Goodput {
         };
         self.connections = other.clamp(self.bounds.min, self.bounds.max);
         if self.connections == back {
-            self.go_back(back, now_ms);
+            self.go_back(back, before, now_ms);
         } else {
             self.phase = Phase::Tried { back, before, settled: false };
         }
     }
 
-    fn go_back(&mut self, back: usize, now_ms: u64) {
+    fn go_back(&mut self, back: usize, chosen_for: f64, now_ms: u64) {
         self.connections = back;
         self.is_growing = false;
         self.tries_fewer = !self.tries_fewer;
-        self.phase = Phase::Hold { until_ms: now_ms + self.hold_ms };
+        self.phase = Phase::Hold { until_ms: now_ms + self.hold_ms, chosen_for };
         self.hold_ms = (self.hold_ms * 2).min(HOLD_MS_MAX);
     }
 }
@@ -258,6 +276,32 @@ mod tests {
             goodput.tick(300, second * 1000);
         }
         assert_eq!(goodput.connections(), 16);
+    }
+
+    /// Slow start overshoots: for a second or two a few connections fill a line that they will not fill again.
+    #[test]
+    fn a_burst_at_the_beginning_is_no_measure() {
+        let mut goodput = Goodput::new(BOUNDS, 0);
+        for second in 1..=20 {
+            let share = if second <= 3 { 1_250_000 } else { 80_000 * goodput.connections() as u64 };
+            goodput.received(share);
+            goodput.tick(300, second * 1000);
+        }
+        assert_eq!(goodput.connections(), 16);
+    }
+
+    /// A burst that lasts as long as two numbers are compared says that eight do; the seconds after it say otherwise.
+    #[test]
+    fn a_number_that_was_chosen_in_a_burst_is_left_soon() {
+        let mut goodput = Goodput::new(BOUNDS, 0);
+        let mut chosen = Vec::new();
+        for second in 1..=40 {
+            let share = if second <= 14 { 1_250_000 } else { 80_000 * goodput.connections() as u64 };
+            goodput.received(share);
+            goodput.tick(300, second * 1000);
+            chosen.push(goodput.connections());
+        }
+        assert!(chosen[13] == 8 && chosen[29] == 16, "{chosen:?}");
     }
 
     #[test]

@@ -403,7 +403,8 @@ fn a_dear_source_rests_while_a_cheap_one_answers() {
 #[test]
 fn what_a_reader_waits_for_comes_first() {
     let mut world = World::new(layout(&[64 << 20]), vec![Behaviour::default()], 1);
-    for _ in 0..40 {
+    // Until as many connections are at work as the line needs.
+    for _ in 0..60 {
         world.step();
     }
     let wanted = ByteRange { start: 60 << 20, end: 61 << 20 };
