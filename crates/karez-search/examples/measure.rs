@@ -44,12 +44,12 @@ fn main() {
     index.settle().expect("merges end");
     let index = SearchIndex::open(&IndexPlace::Folder(folder.path().to_owned())).expect("it opens again");
     let bytes = folder_bytes(folder.path());
-    let cards = match (count / 1_000_000, count / 1_000 % 1_000) {
+    let how_many = match (count / 1_000_000, count / 1_000 % 1_000) {
         (0, thousands) => format!("{thousands},000"),
         (millions, thousands) => format!("{millions},{thousands:03},000"),
     };
     println!(
-        "| index of {cards} cards, build | <= 30 CPU-s per 100,000 | {build:.1} CPU-s | {} MB of text; peak memory {peak_mib} MiB |",
+        "| index of {how_many} cards, build | <= 30 CPU-s per 100,000 | {build:.1} CPU-s | {} MB of text; peak memory {peak_mib} MiB |",
         text_bytes / 1_000_000
     );
     println!(
