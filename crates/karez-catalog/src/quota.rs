@@ -69,17 +69,20 @@ impl Catalog {
         Ok(changed == 1)
     }
 
+    /// Returns what was decided for an account: nothing, where there is none.
+    async fn quota_of(&self, account: AccountId) -> Result<Quota, CatalogError> {
+        let row = self.pool.row("SELECT owned_bytes_max FROM account WHERE id = $1", args![account]).await?;
+        row.map_or(Ok(Quota::OfNode), |row| quota_at(&row, 0))
+    }
+
     /// Returns how many bytes an account may own; `None` is without a bound.
     pub async fn owner_bytes_max(&self, account: AccountId) -> Result<Option<u64>, CatalogError> {
-        let row = self.pool.row("SELECT owned_bytes_max FROM account WHERE id = $1", args![account]).await?;
-        let quota = row.map_or(Ok(Quota::OfNode), |row| quota_at(&row, 0))?;
-        Ok(quota.or_of_node(self.owner_bytes_max))
+        Ok(self.quota_of(account).await?.or_of_node(self.owner_bytes_max))
     }
 
     /// Returns what an account owns and may own.
     pub async fn owner_room(&self, account: AccountId) -> Result<OwnerRoom, CatalogError> {
-        let row = self.pool.row("SELECT owned_bytes_max FROM account WHERE id = $1", args![account]).await?;
-        let quota = row.map_or(Ok(Quota::OfNode), |row| quota_at(&row, 0))?;
+        let quota = self.quota_of(account).await?;
         let owned_bytes = sum_at(self.pool.row(OWNED, args![account]).await?)?;
         Ok(OwnerRoom { owned_bytes, quota, bytes_max: quota.or_of_node(self.owner_bytes_max) })
     }
