@@ -302,6 +302,8 @@ pub enum Repo {
 pub enum Upstream {
     /// Add an upstream hub: any address that speaks the Hub API.
     Add(UpstreamAdd),
+    /// Change what is set for an upstream hub. What is not named stays as it was, and so does what came from it.
+    Set(UpstreamSet),
     /// List the upstream hubs, in the order in which they are asked.
     List,
     /// Show one upstream hub.
@@ -376,6 +378,56 @@ pub struct UpstreamAdd {
     /// The line over which it is reached, from: karez line list
     #[arg(long, value_name = "LINE", default_value = "default")]
     pub line: String,
+}
+
+#[derive(Debug, Args)]
+pub struct UpstreamSet {
+    /// Name of the upstream hub.
+    pub name: String,
+    /// Where the same hub answers now. Tokens that are kept for it are sent there.
+    #[arg(long)]
+    pub url: Option<String>,
+    /// Read another token for public reads from standard input.
+    #[arg(long, conflicts_with = "no_token")]
+    pub token_stdin: bool,
+    /// Forget the token for public reads.
+    #[arg(long)]
+    pub no_token: bool,
+    /// Ask it only for these repositories: the whole list anew, may be repeated; "all" for all.
+    #[arg(long, value_name = "PATTERN")]
+    pub allow: Vec<String>,
+    /// Never ask it for these: the whole list anew, may be repeated; "none" for none.
+    #[arg(long, value_name = "PATTERN")]
+    pub deny: Vec<String>,
+    /// Pass large files of these on and do not keep them: the whole list anew, may be repeated; "none" for none.
+    #[arg(long, value_name = "PATTERN")]
+    pub pass_through: Vec<String>,
+    /// Do not fetch files larger than this: '20 GB', or "none".
+    #[arg(long, value_name = "SIZE")]
+    pub file_max: Option<String>,
+    /// Fetch no large file of repositories that have more than this of them: '500 GB', or "none".
+    #[arg(long, value_name = "SIZE")]
+    pub repo_max: Option<String>,
+    /// How long what is here counts as new: '10 min', '1 day'.
+    #[arg(long, value_name = "DURATION")]
+    pub revalidate: Option<String>,
+    /// Whether its address may be a private one: yes or no.
+    #[arg(long, value_name = "YES|NO", value_parser = yes_or_no)]
+    pub allow_private: Option<bool>,
+    /// Whether tokens that this node does not know are tried there: yes or no.
+    #[arg(long, value_name = "YES|NO", value_parser = yes_or_no)]
+    pub pass_tokens: Option<bool>,
+    /// The line over which it is reached, from: karez line list
+    #[arg(long, value_name = "LINE")]
+    pub line: Option<String>,
+}
+
+fn yes_or_no(text: &str) -> Result<bool, String> {
+    match text {
+        "yes" => Ok(true),
+        "no" => Ok(false),
+        _ => Err("type yes or no".to_owned()),
+    }
 }
 
 #[derive(Debug, Args)]

@@ -262,3 +262,18 @@ def test_a_token_of_the_upstream_is_enough_where_the_operator_passes_tokens(quic
     assert hashlib.sha256(weights).hexdigest() in fresh(quick.there["karim"], here).run(reads(name))
     lines = fresh(quick.there["olga"], here).run(attempts(name)).strip().splitlines()
     assert [line.split()[0] for line in lines] == ["GatedRepoError"] * 4, lines
+
+
+def test_a_gate_that_the_facts_do_not_name_is_kept(quick, fresh, name):
+    """The upstream says that it is open to all, and gives its files to some: what it does decides."""
+    weights = random_bytes(name, 2 * MIB)
+    quick.publish(name, {"config.json": b'{"note": "%b"}' % CANARY, "weights.bin": weights})
+    quick.gate.gate(f"ulla/{name}", quick.ulla.token, quick.there["karim"])
+    here, karim = quick.here.endpoint, quick.people["karim"].token
+    assert hashlib.sha256(weights).hexdigest() in fresh(karim, here).run(reads(name))
+    for token in quick.shut_out:
+        for path in (f"ulla/{name}/resolve/main/weights.bin", f"ulla/{name}/resolve/main/config.json"):
+            status, _, body = get(f"{here}/{path}", token)
+            assert status in (401, 403, 404) and CANARY not in body, (path, status)
+        assert get(f"{here}/ulla/{name}/info/refs?service=git-upload-pack", token)[0] in (401, 403, 404)
+        assert "GOT" not in fresh(token, here).run(attempts(name))

@@ -15,12 +15,14 @@ use tokio::time::Instant;
 
 use super::{line_allowance, line_charge, line_load};
 use crate::policy::line::{Allowance, CostClass, Line};
-use crate::transfer::{LINE_CONNECTIONS_MAX, LineRule, Lines, Priority};
+use crate::transfer::{LINE_CONNECTIONS_MAX, LineRule, Lines, Pace, Priority};
 
 /// How long an answer of the line's rules is good when nothing ends it earlier.
 const ALLOWANCE_EVERY: Duration = Duration::from_secs(10);
 /// What may come at once after a pause, in time at the line's rate.
 const BURST: Duration = Duration::from_millis(250);
+/// How long a connection waits whose line has no bytes left: the transfer closes it meanwhile.
+const SPENT_PAUSE: Duration = Duration::from_secs(1);
 /// Longest wait for a rate.
 const WAIT_MAX: Duration = Duration::from_secs(86_400);
 
@@ -180,19 +182,27 @@ impl Lines for Gates {
         LineRule { closed, ..open }
     }
 
-    fn received(&self, line: &str, bytes: u64) -> Duration {
+    fn received(&self, line: &str, bytes: u64) -> Pace {
         let gates = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(gate) = gates.get(line) else { return Duration::ZERO };
+        let Some(gate) = gates.get(line) else { return Pace::default() };
         gate.count(bytes);
         let mut state = gate.state();
-        let rate = state.allowance.as_ref().and_then(|(allowance, ..)| allowance.rate_cap).filter(|&rate| rate > 0);
-        let Some(rate) = rate else { return Duration::ZERO };
+        let Some((allowance, ..)) = &state.allowance else { return Pace::default() };
+        let left = allowance.bytes_left.map(|left| left.saturating_sub(state.since));
+        if left == Some(0) {
+            // Until the transfer has closed its connections, or the month is another.
+            return Pace { pause: SPENT_PAUSE, batch_bytes_max: 0 };
+        }
+        let batch_bytes_max = left.map_or(u64::MAX, |left| left / LINE_CONNECTIONS_MAX as u64);
+        let Some(rate) = allowance.rate_cap.filter(|&rate| rate > 0) else {
+            return Pace { pause: Duration::ZERO, batch_bytes_max };
+        };
         let now = Instant::now();
         let start = state.free_at.max(now.checked_sub(BURST).unwrap_or(now));
         // Eighths of a microsecond would not be noticed; a rate of nearly nothing waits a day at most.
         let took_us = u128::from(bytes) * 1_000_000 / u128::from(rate);
         let took = Duration::from_micros(u64::try_from(took_us).unwrap_or(u64::MAX)).min(WAIT_MAX);
         state.free_at = start + took;
-        state.free_at.saturating_duration_since(now)
+        Pace { pause: state.free_at.saturating_duration_since(now), batch_bytes_max }
     }
 }

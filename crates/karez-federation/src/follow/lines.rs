@@ -36,6 +36,11 @@ pub async fn line_allowance(catalog: &Catalog, line: &Line, now: Timestamp) -> R
     Ok(line.allowance_in(now, settled.month, settled.used_bytes))
 }
 
+/// Returns the bytes that came over a line in the month that counts now.
+pub async fn line_used(catalog: &Catalog, line: &Line, now: Timestamp) -> Result<u64, CatalogError> {
+    Ok(line_settle(catalog, line, now, 0).await?.used_bytes)
+}
+
 /// Charges bytes that came over a line to the month that counts now.
 pub async fn line_charge(catalog: &Catalog, line: &Line, now: Timestamp, bytes: u64) -> Result<(), CatalogError> {
     line_settle(catalog, line, now, bytes).await.map(drop)

@@ -28,6 +28,18 @@ pub enum WeightFormat {
 }
 
 impl WeightFormat {
+    /// Returns the word for rules and people.
+    pub fn word(self) -> &'static str {
+        match self {
+            WeightFormat::Safetensors => "safetensors",
+            WeightFormat::Gguf => "gguf",
+            WeightFormat::Pickle => "pickle",
+            WeightFormat::Onnx => "onnx",
+            WeightFormat::Tensorflow => "tensorflow",
+            WeightFormat::Flax => "flax",
+        }
+    }
+
     /// Returns the format that a path names.
     pub fn of(path: &str) -> Option<WeightFormat> {
         let name = path.rsplit('/').next().unwrap_or(path).to_ascii_lowercase();
@@ -69,6 +81,26 @@ pub struct FileChoice {
 /// The quantisation that is taken of many when one variant is wanted and none is named: the one that
 /// llama.cpp and Ollama take.
 const GGUF_VARIANT: &str = "q4_k_m";
+
+/// Says which files, in words.
+impl std::fmt::Display for FileChoice {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let globs = |globs: &[Glob]| globs.iter().map(Glob::as_str).collect::<Vec<_>>().join(" or ");
+        let mut said = Vec::new();
+        if !self.include.is_empty() {
+            said.push(format!("only {}", globs(&self.include)));
+        }
+        if !self.exclude.is_empty() {
+            said.push(format!("not {}", globs(&self.exclude)));
+        }
+        if !self.formats.is_empty() {
+            let words: Vec<&str> = self.formats.iter().map(|format| format.word()).collect();
+            said.push(format!("weights as {}", words.join(" or else ")));
+        }
+        said.extend(self.variant.as_ref().map(|variant| format!("variant {variant}")));
+        f.write_str(&said.join(", "))
+    }
+}
 
 impl FileChoice {
     /// Tells whether nothing is left out.

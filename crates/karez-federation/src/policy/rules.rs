@@ -4,6 +4,7 @@
 //! with several values hold when one of them does. [`shortages`] compares the goals of rules with the
 //! copies that nodes are known to hold; a shortage is reported, nobody is commanded.
 
+use karez_hub::language_code;
 use karez_types::{RepoAddress, RepoKind};
 use serde::{Deserialize, Serialize};
 
@@ -48,7 +49,7 @@ pub struct Rule {
     /// Tags of the card.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<Glob>,
-    /// Languages, as the card tags them: `sw`, `language:sw`.
+    /// Languages, by any of their codes: `sw` is `swa` too, and `language:sw`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub languages: Vec<Glob>,
     /// Licences: `apache-2.0`, `cc-*`.
@@ -112,9 +113,12 @@ impl Rule {
     /// Tells whether a repository matches.
     pub fn matches(&self, facts: &RepoFacts) -> bool {
         let repo = facts.repo;
+        // `tg`, `tgk` and `tg-Cyrl` are one language.
+        let codes: Vec<String> = self.languages.iter().filter_map(|glob| language_code(glob.as_str())).collect();
         let language = |tag: &str| {
-            let code = tag.strip_prefix("language:").unwrap_or(tag);
-            self.languages.iter().any(|glob| glob.matches(code) || glob.matches(tag))
+            let name = tag.strip_prefix("language:").unwrap_or(tag);
+            self.languages.iter().any(|glob| glob.matches(name) || glob.matches(tag))
+                || !codes.is_empty() && language_code(name).is_some_and(|code| codes.contains(&code))
         };
         one_of(&self.owners, Some(repo.owner.as_str()))
             && (self.repos.is_empty() || self.repos.iter().any(|glob| glob.matches(repo)))
@@ -155,7 +159,7 @@ impl std::fmt::Display for Rule {
         said.extend(self.bytes_max.map(|bytes| format!("at most {}", show_bytes(bytes))));
         said.extend(self.top.map(|top| format!("top {top} by requests")));
         if !self.files.is_everything() {
-            said.push("some of the files".to_owned());
+            said.push(format!("of the files {}", self.files));
         }
         if said.is_empty() { f.write_str("everything") } else { f.write_str(&said.join(", ")) }
     }
@@ -236,6 +240,8 @@ mod tests {
             (r#"{"kinds":["model"]}"#, false),
             (r#"{"tags":["news"]}"#, true),
             (r#"{"languages":["sw"]}"#, true),
+            (r#"{"languages":["swa"]}"#, true),
+            (r#"{"languages":["swh"]}"#, true),
             (r#"{"languages":["yo"]}"#, true),
             (r#"{"languages":["ha"]}"#, false),
             (r#"{"licenses":["cc-*"]}"#, true),

@@ -76,7 +76,13 @@ impl UpstreamPolicy {
     /// # Errors
     /// Says which ceiling it breaks.
     pub fn repo_bytes(&self, file_bytes: u64) -> Result<(), String> {
-        ceiling("the repository has", file_bytes, self.repo_bytes_max, "repo_bytes_max")
+        let max = self.repo_bytes_max.filter(|max| file_bytes > *max);
+        max.map_or(Ok(()), |max| {
+            let (has, takes) = (show_bytes(file_bytes), show_bytes(max));
+            Err(format!(
+                "the large files of its repository have {has}, and of none above {takes} one is taken from there"
+            ))
+        })
     }
 
     /// Decides about a file by its length.
@@ -84,7 +90,11 @@ impl UpstreamPolicy {
     /// # Errors
     /// Says which ceiling it breaks.
     pub fn file_bytes(&self, file_bytes: u64) -> Result<(), String> {
-        ceiling("the file has", file_bytes, self.file_bytes_max, "file_bytes_max")
+        let max = self.file_bytes_max.filter(|max| file_bytes > *max);
+        max.map_or(Ok(()), |max| {
+            let (has, takes) = (show_bytes(file_bytes), show_bytes(max));
+            Err(format!("it has {has}, and files of at most {takes} are taken from there"))
+        })
     }
 
     /// Tells whether what was seen then must be asked again. A moment in the future was seen by a clock
@@ -92,15 +102,6 @@ impl UpstreamPolicy {
     pub fn is_stale(&self, checked: Timestamp, now: Timestamp) -> bool {
         let interval = i64::try_from(self.revalidate_secs).unwrap_or(i64::MAX);
         checked > now || checked.plus_secs(interval) <= now
-    }
-}
-
-fn ceiling(what: &str, bytes: u64, max: Option<u64>, setting: &str) -> Result<(), String> {
-    match max {
-        Some(max) if bytes > max => {
-            Err(format!("{what} {}, and this upstream's {setting} is {}", show_bytes(bytes), show_bytes(max)))
-        }
-        _ => Ok(()),
     }
 }
 
@@ -124,7 +125,7 @@ mod tests {
         assert!(matches!(verdict(RepoKind::Model, "a/NSFW-x"), Verdict::Refuse(why) if why.contains("deny list")));
         assert_eq!(policy.file_bytes(20_000_000_000), Ok(()));
         let said = policy.file_bytes(21_000_000_000).unwrap_err();
-        assert_eq!(said, "the file has 21 GB, and this upstream's file_bytes_max is 20 GB");
+        assert_eq!(said, "it has 21 GB, and files of at most 20 GB are taken from there");
         assert_eq!(policy.repo_bytes(u64::MAX), Ok(()));
         assert!(serde_json::from_str::<UpstreamPolicy>(r#"{"allowed":[]}"#).is_err());
     }

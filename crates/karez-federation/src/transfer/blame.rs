@@ -54,15 +54,17 @@ impl Engine {
     pub(super) async fn ban(&mut self, id: SourceId, kind: IncidentKind, what: &str) -> Result<(), TransferError> {
         let slot = &self.slots[id.0 as usize];
         let (name, tag) = (slot.source.name().to_owned(), slot.tag);
+        let now = self.transfer.services.clock.now();
         let is_new = !self.work.journal.is_banned(tag);
         self.cancel_source(id);
         self.work.schedule().ban(id);
-        self.work.journal.ban(tag).map_err(failed)?;
+        self.work.journal.ban(tag, now).map_err(failed)?;
         self.transfer.inner().meter.share(&name).is_banned = true;
         if is_new {
             self.transfer.incident(&name, kind, what).await;
         }
-        self.transfer.set_trouble(Some(format!("{name} {what}; nothing more of this file is taken from it")));
+        self.transfer
+            .set_trouble(Some(format!("{name} {what}; nothing more of this file is taken from it for an hour")));
         if !self.work.content.is_mapped() {
             // Its other bytes cannot be checked one by one.
             self.lose_of(|giver| giver == tag)?;

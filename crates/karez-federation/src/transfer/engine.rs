@@ -406,15 +406,23 @@ impl Engine {
     fn keep_turns(&mut self) {
         let services = &self.transfer.services;
         let rank = self.transfer.rank();
+        // Why the last line is closed; nothing when one is open.
+        let mut closed = None;
+        let mut has_open = false;
         for slot in self.slots.iter().filter(|slot| slot.is_present) {
             let line = slot.source.line();
-            if let Turn::Yield(why) = services.uses.turn(&*services.lines, line, self.transfer.number, rank) {
-                let own = self.open.values().filter(|open| open.line == line);
-                own.for_each(|open| open.cancel.notify_one());
-                let why = why.unwrap_or_else(|| "waits for a transfer that somebody waits for".to_owned());
-                self.transfer.set_trouble(Some(why));
-            }
+            let Turn::Yield(why) = services.uses.turn(&*services.lines, line, self.transfer.number, rank) else {
+                has_open = true;
+                continue;
+            };
+            let own = self.open.values().filter(|open| open.line == line);
+            own.for_each(|open| open.cancel.notify_one());
+            has_open |= why.is_none();
+            closed = why.clone().or(closed);
+            let why = why.unwrap_or_else(|| "waits for a transfer that somebody waits for".to_owned());
+            self.transfer.set_trouble(Some(why));
         }
+        self.transfer.set_closed(closed.filter(|_| !has_open));
     }
 
     fn sync(&mut self, now_ms: u64) {
@@ -457,7 +465,10 @@ impl Engine {
         let banned: Vec<&str> = banned.map(|share| share.name.as_str()).collect();
         let why = match &inner.trouble {
             _ if !banned.is_empty() => {
-                format!("wrong bytes came from {}, and nobody else has it", banned.join(" and "))
+                format!(
+                    "wrong bytes came from {}, which is asked again an hour later, and nobody else has it",
+                    banned.join(" and ")
+                )
             }
             Some(trouble) => trouble.clone(),
             None => "nobody has it".to_owned(),

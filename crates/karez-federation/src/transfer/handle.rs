@@ -42,6 +42,9 @@ pub enum TransferError {
     /// The file was passed on to those who read it, and is not kept. They have left.
     #[error("the file was passed on to its readers and is not kept")]
     NotKept,
+    /// The lines to all that have it are closed; says why. The transfer waits for them, who reads does not.
+    #[error("{0}")]
+    Closed(String),
     /// The transfer was stopped, with the program or because another process has it.
     #[error("the transfer was stopped")]
     Stopped,
@@ -70,6 +73,8 @@ pub(super) struct Inner {
     pub(super) state: TransferState,
     pub(super) work: Option<Arc<Work>>,
     pub(super) trouble: Option<String>,
+    /// Since when, and why, nothing may come over any line to the file.
+    pub(super) closed: Option<(Instant, String)>,
     pub(super) meter: Meter,
     /// Counts how often unverified bytes were taken back.
     pub(super) retractions: u64,
@@ -117,6 +122,7 @@ impl Transfer {
                 state: TransferState::Waiting,
                 work: None,
                 trouble: None,
+                closed: None,
                 meter: Meter::default(),
                 retractions: 0,
                 readers: 0,

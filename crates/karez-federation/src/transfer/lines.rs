@@ -22,9 +22,23 @@ pub trait Lines: Send + Sync {
     /// Returns the rule of a line for transfers of a priority.
     fn rule(&self, line: &str, priority: Priority) -> LineRule;
 
-    /// Takes note of bytes that came over a line; returns how long to wait before the connection that
-    /// brought them is read again, which is how a rate is kept.
-    fn received(&self, line: &str, bytes: u64) -> Duration;
+    /// Takes note of bytes that came over a line; returns how the connection that brought them is read on.
+    fn received(&self, line: &str, bytes: u64) -> Pace;
+}
+
+/// How a connection is read on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pace {
+    /// How long to wait first, which is how a rate is kept.
+    pub pause: Duration,
+    /// Most bytes to take then in one go, and a little more: what is taken is beyond a budget that ends with it.
+    pub batch_bytes_max: u64,
+}
+
+impl Default for Pace {
+    fn default() -> Pace {
+        Pace { pause: Duration::ZERO, batch_bytes_max: u64::MAX }
+    }
 }
 
 /// Connections over one line when nothing else is said: twice what one source may have.
@@ -39,8 +53,8 @@ impl Lines for OpenLines {
         LineRule { connections_max: LINE_CONNECTIONS_MAX, closed: None }
     }
 
-    fn received(&self, _line: &str, _bytes: u64) -> Duration {
-        Duration::ZERO
+    fn received(&self, _line: &str, _bytes: u64) -> Pace {
+        Pace::default()
     }
 }
 

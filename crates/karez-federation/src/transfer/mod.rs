@@ -82,7 +82,7 @@ pub use encoding::{Decoder, Encoding, STORED, Stored};
 pub use extents::Extents;
 pub use handle::{Transfer, TransferError};
 pub use layout::{Layout, LayoutError, Piece, Place};
-pub use lines::{LINE_CONNECTIONS_MAX, LineRule, Lines, OpenLines};
+pub use lines::{LINE_CONNECTIONS_MAX, LineRule, Lines, OpenLines, Pace};
 pub use map::{ChunkMap, MapOnDisk};
 pub use needed::bytes_needed;
 pub use notice::{Incident, IncidentKind, Notices, Progress, SourceShare, TransferState};

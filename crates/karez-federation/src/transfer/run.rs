@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use karez_catalog::FileBrief;
 use karez_types::ByteRange;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::content::{Chunked, Content, Table};
 use super::engine::{Engine, Fetched};
@@ -34,6 +34,9 @@ const DISK_RETRY_SECS: u64 = 5;
 
 /// Chunks of one question about what is held: about those of one xorb, so that little is in memory.
 const HELD_CHUNKS_MAX: usize = 8_192;
+
+/// How long a reader waits while nothing may come: looking a line up again takes less.
+const CLOSED_WAIT: Duration = Duration::from_secs(2);
 
 /// Runs a transfer and tells its outcome.
 pub(super) async fn run(transfer: &Arc<Transfer>) {
@@ -77,6 +80,25 @@ impl Drop for End {
 impl Transfer {
     pub(super) fn set_trouble(&self, trouble: Option<String>) {
         self.inner().trouble = trouble;
+    }
+
+    /// Says why nothing may come over any line, as long as that is so; readers look when they have waited enough.
+    pub(super) fn set_closed(&self, why: Option<String>) {
+        let is_told = {
+            let mut inner = self.inner();
+            let since = inner.closed.as_ref().map_or_else(Instant::now, |(since, _)| *since);
+            inner.closed = why.map(|why| (since, why));
+            inner.closed.is_some() && since.elapsed() >= CLOSED_WAIT
+        };
+        if is_told {
+            self.changed();
+        }
+    }
+
+    /// Returns why nothing may come over any line, once that has lasted longer than it takes to look a line up.
+    pub(super) fn closed(&self) -> Option<String> {
+        let inner = self.inner();
+        inner.closed.as_ref().filter(|(since, _)| since.elapsed() >= CLOSED_WAIT).map(|(_, why)| why.clone())
     }
 
     pub(super) async fn set_state(&self, state: TransferState) {
@@ -233,12 +255,13 @@ async fn prepare(
 ) -> Result<Arc<Work>, TransferError> {
     let (folder, boot, file_bytes) = (folder.to_owned(), transfer.services.boot, transfer.wanted.file_bytes);
     let (layout, recipe) = (plan.layout.clone(), plan.recipe.clone());
+    let now = transfer.services.clock.now();
     let open = move || {
         // Checked before anything is kept for it.
         if !layout.is_sound() {
             return Err(LayoutError::Broken("has a layout with gaps"));
         }
-        let journal = Journal::open(&folder, &layout, &recipe, boot)?;
+        let journal = Journal::open(&folder, &layout, &recipe, boot, now)?;
         let content = Content::of(&layout, &recipe, file_bytes, &journal.chunks_path())?;
         Ok((Arc::new(journal), content))
     };

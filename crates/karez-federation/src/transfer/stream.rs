@@ -151,6 +151,9 @@ impl Reader {
                     Now::Wait(None) => {}
                 }
             }
+            if let Some(why) = self.transfer.closed() {
+                return Err(TransferError::Closed(why));
+            }
             // Its other end is in the transfer, which this reader holds.
             if self.changes.changed().await.is_err() {
                 return Err(TransferError::Stopped);

@@ -17,7 +17,7 @@ use super::extents::Extents;
 use super::handle::{Transfer, Work};
 use super::journal::SourceTag;
 use super::schedule::{Outcome, Span, SpanId};
-use super::{ByteStream, Encoding, Piece, Source, SourceError, SourceId, Stored};
+use super::{ByteStream, Encoding, Pace, Piece, Source, SourceError, SourceId, Stored};
 
 /// Bytes that one worker has in memory before it writes them, and a little more: one item of its stream.
 const BATCH_BYTES: usize = 1 << 20;
@@ -85,6 +85,7 @@ impl Job {
             opened = source.open(&piece.place, bytes, encoding.name()) => opened,
         };
         let mut stream = opened?;
+        let mut batch_bytes_max = self.batch_bytes_max(shared);
         let mut decoder = encoding.decoder(piece, bytes);
         let mut at = span.range.start;
         let mut held: Vec<Bytes> = Vec::new();
@@ -93,7 +94,7 @@ impl Job {
             let received = tokio::select! {
                 biased;
                 () = cancel.notified() => return Ok(Outcome::Cancelled),
-                received = gather(&mut stream) => received,
+                received = gather(&mut stream, batch_bytes_max) => received,
             };
             let Gathered { items, end } = received;
             let mut decoded = Vec::with_capacity(items.len());
@@ -116,7 +117,7 @@ impl Job {
                 self.write(shared, at, decoded).await?;
             }
             at += count;
-            self.received(shared, count).await;
+            batch_bytes_max = self.received(shared, count).await;
             outcome?;
             match end {
                 Some(Some(error)) => return Err(error.into()),
@@ -171,18 +172,24 @@ impl Job {
         Ok(())
     }
 
-    /// Takes note of received bytes, and keeps to the rate of the line.
-    async fn received(&self, shared: &Shared, bytes: u64) {
+    /// Returns how much of the line's budget is taken in one go at first.
+    fn batch_bytes_max(&self, shared: &Shared) -> u64 {
+        shared.transfer.services.lines.received(self.source.line(), 0).batch_bytes_max
+    }
+
+    /// Takes note of received bytes, and keeps to the rate of the line; returns how many may be taken in one go next.
+    async fn received(&self, shared: &Shared, bytes: u64) -> u64 {
         let Shared { transfer, work, .. } = shared;
         let now_ms = transfer.now_ms();
         work.schedule().received(self.span.id, bytes, now_ms);
         transfer.inner().meter.received(self.source.name(), bytes, now_ms);
-        let pause = transfer.services.lines.received(self.source.line(), bytes);
+        let Pace { pause, batch_bytes_max } = transfer.services.lines.received(self.source.line(), bytes);
         if !pause.is_zero() {
             let until_ms = now_ms + u64::try_from(pause.as_millis()).unwrap_or(u64::MAX / 2);
             work.schedule().hold(self.span.source, until_ms);
             sleep(pause).await;
         }
+        batch_bytes_max
     }
 }
 
@@ -204,8 +211,9 @@ struct Gathered {
 }
 
 /// Waits for bytes, and takes what else is there already: fewer and longer writes.
-async fn gather(stream: &mut ByteStream) -> Gathered {
+async fn gather(stream: &mut ByteStream, bytes_max: u64) -> Gathered {
     let mut gathered = Gathered { items: Vec::new(), end: None };
+    let bytes_max = usize::try_from(bytes_max).unwrap_or(BATCH_BYTES).min(BATCH_BYTES);
     let mut bytes = 0;
     let mut next = Some(stream.next().await);
     while let Some(item) = next {
@@ -217,7 +225,7 @@ async fn gather(stream: &mut ByteStream) -> Gathered {
             Some(Err(error)) => gathered.end = Some(Some(error)),
             None => gathered.end = Some(None),
         }
-        if gathered.end.is_some() || bytes >= BATCH_BYTES {
+        if gathered.end.is_some() || bytes >= bytes_max {
             break;
         }
         next = ready(stream).await;

@@ -63,7 +63,10 @@ impl Upstreams {
             refused = policy.repo_bytes(files.iter().map(|file| file.file_bytes).sum());
         }
         refused.map_err(|why| {
-            HubError::Forbidden(format!("{} is not fetched from {}: {why}", file.path, remote.name()))
+            let (path, from) = (&file.path, remote.name());
+            HubError::Forbidden(format!(
+                "{path} is not fetched from {from}: {why}. Get it there, or ask the operator of this node"
+            ))
         })?;
         if range.is_empty() {
             return Ok(stream::empty().boxed());
@@ -84,6 +87,7 @@ impl Upstreams {
         // Before the head of the answer goes out, so that a failure is a status and not a broken download.
         let first = match tokio::time::timeout(FIRST_BYTES_WAIT, stream.next()).await {
             Ok(Some(Ok(bytes))) => Some(bytes),
+            Ok(Some(Err(TransferError::Closed(why)))) => return Err(silent(&format!("does not send them: {why}"))),
             Ok(Some(Err(error))) => return Err(silent(&format!("did not give them: {error}"))),
             Ok(None) => return Err(silent(&"gave none")),
             // A line that is only slow gets time: who reads waits, and can go on where a wait was too long.

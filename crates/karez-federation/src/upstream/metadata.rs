@@ -163,7 +163,11 @@ impl Upstreams {
             if is_gated && !api::may_read(call, &ask.remote_repo).await? {
                 return Err(PullFailure::Gated);
             }
-            return Ok(facts.is_private || is_gated);
+            if facts.is_private || is_gated {
+                return Ok(true);
+            }
+            // A person's right was needed although the facts say that it is open to all. What others are shown decides.
+            return Ok(!api::may_read(&call.anyone(), &ask.remote_repo).await?);
         }
         // The node's own token sees it, which opens it to nobody.
         if facts.is_private {

@@ -42,7 +42,7 @@ use quick_cache::sync::Cache;
 use tokio::time::Instant;
 
 pub use heard::LastHeard;
-pub use operate::{TheirRepos, UpstreamWish, add, find, list, mirrors, remove, token_of};
+pub use operate::{TheirRepos, UpstreamChange, UpstreamWish, add, change, find, list, mirrors, remove, token_of};
 pub use remotes::address_check;
 pub use settings::{UpstreamSettings, login_context, token_context};
 pub(crate) use uses::Uses;

@@ -49,6 +49,34 @@ pub struct UpstreamWish {
     pub line: Option<String>,
 }
 
+/// What is to be different about an upstream hub, as somebody typed it; unset: as it is. Not to be printed: it may hold a
+/// token.
+#[derive(Default)]
+pub struct UpstreamChange {
+    /// Where the same hub answers now.
+    pub url: Option<String>,
+    /// The node's own token for it; `Some(None)`: none any more.
+    pub token: Option<Option<String>>,
+    /// Only these repositories; an empty list: all.
+    pub allow: Option<Vec<String>>,
+    /// Not these, even when allowed.
+    pub deny: Option<Vec<String>>,
+    /// Large files of these are passed on and not kept.
+    pub pass_through: Option<Vec<String>>,
+    /// Largest file that is fetched, such as `20 GB`; `Some(None)`: any.
+    pub file_max: Option<Option<String>>,
+    /// Largest repository of which large files are fetched; `Some(None)`: any.
+    pub repo_max: Option<Option<String>>,
+    /// How long what is here counts as new, such as `10 min`.
+    pub revalidate: Option<String>,
+    /// Whether its address may be a private one.
+    pub allow_private: Option<bool>,
+    /// Whether tokens that this node does not know are tried there.
+    pub pass_tokens: Option<bool>,
+    /// The line over which it is reached.
+    pub line: Option<String>,
+}
+
 /// What happens with the repositories that came from an upstream hub when that is removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TheirRepos {
@@ -94,7 +122,7 @@ pub async fn find(hub: &Hub, actor: &Actor, name: &str) -> HubResult<Remote> {
 pub async fn add(hub: &Hub, actor: &Actor, wish: UpstreamWish) -> HubResult<Remote> {
     hub.node_admin_check(actor)?;
     name_check(&wish.name)?;
-    bounds_check(&wish)?;
+    bounds_check(&wish.url, wish.line.as_deref(), [&wish.allow, &wish.deny, &wish.pass_through])?;
     let url = address_check(&wish.url, wish.allow_private).map_err(HubError::Invalid)?;
     let settings = settings_of(&wish)?;
     let token = wish.token.as_deref().map(token_of).transpose()?;
@@ -121,6 +149,31 @@ pub async fn add(hub: &Hub, actor: &Actor, wish: UpstreamWish) -> HubResult<Remo
     let sealed = hub.secret_seal(&token_context(remote.id), token);
     let patch = RemotePatch { token: Some(Some(sealed)), ..RemotePatch::default() };
     Ok(hub.catalog().remote_update(remote.id, &patch).await?.unwrap_or(remote))
+}
+
+/// Changes what is set for an upstream hub; what came from it stays. Only who administers the node may.
+///
+/// # Errors
+/// [`HubError::Forbidden`] or [`HubError::Missing`]; [`HubError::Invalid`] says what to write instead.
+pub async fn change(hub: &Hub, actor: &Actor, name: &str, change: UpstreamChange) -> HubResult<Remote> {
+    let remote = find(hub, actor, name).await?;
+    let lists = [&change.allow, &change.deny, &change.pass_through];
+    let url = change.url.as_deref().unwrap_or(&remote.url);
+    bounds_check(url, change.line.as_deref(), lists.into_iter().flatten())?;
+    let settings = UpstreamSettings::of(&remote).with(&change).map_err(HubError::Invalid)?;
+    // Also when only the permission was taken back.
+    let url = address_check(url, settings.allow_private).map_err(HubError::Invalid)?;
+    let seal = |token: &str| token_of(token).map(|token| hub.secret_seal(&token_context(remote.id), token));
+    let token = change.token.as_ref().map(|token| token.as_deref().map(seal).transpose()).transpose()?;
+    let patch = RemotePatch {
+        url: Some(url),
+        token,
+        line: change.line,
+        settings: Some(settings.to_json()),
+        ..RemotePatch::default()
+    };
+    let changed = hub.catalog().remote_update(remote.id, &patch).await?;
+    changed.ok_or_else(|| HubError::Missing(format!("the upstream hub {name} was removed meanwhile")))
 }
 
 /// Removes an upstream hub with the token that was kept for it. Only who administers the node may.
@@ -189,13 +242,12 @@ fn name_check(name: &str) -> HubResult<()> {
     Ok(())
 }
 
-fn bounds_check(wish: &UpstreamWish) -> HubResult<()> {
-    let lists = [&wish.allow, &wish.deny, &wish.pass_through];
-    let what = if wish.url.len() > URL_BYTES_MAX {
+fn bounds_check<'a>(url: &str, line: Option<&str>, lists: impl IntoIterator<Item = &'a Vec<String>>) -> HubResult<()> {
+    let what = if url.len() > URL_BYTES_MAX {
         format!("the address is longer than {URL_BYTES_MAX} bytes")
-    } else if wish.line.as_ref().is_some_and(|line| line.len() > LINE_BYTES_MAX) {
+    } else if line.is_some_and(|line| line.len() > LINE_BYTES_MAX) {
         format!("the name of a line has at most {LINE_BYTES_MAX} bytes")
-    } else if lists.iter().any(|list| list.len() > PATTERNS_MAX) {
+    } else if lists.into_iter().any(|list| list.len() > PATTERNS_MAX) {
         format!("a list has at most {PATTERNS_MAX} patterns; a star stands for many names")
     } else {
         return Ok(());

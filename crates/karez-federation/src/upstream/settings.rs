@@ -7,6 +7,7 @@ use karez_types::{AccountId, RemoteId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::operate::UpstreamChange;
 use crate::policy::glob::RepoGlob;
 use crate::policy::units::{parse_bytes, show_bytes};
 use crate::policy::upstream::UpstreamPolicy;
@@ -47,7 +48,6 @@ impl UpstreamSettings {
         allow_private: bool,
         pass_tokens: bool,
     ) -> Result<UpstreamSettings, String> {
-        let globs = |texts: &[String]| texts.iter().map(|text| RepoGlob::parse(text)).collect::<Result<Vec<_>, _>>();
         let mut policy = UpstreamPolicy { allow: globs(allow)?, deny: globs(deny)?, ..UpstreamPolicy::default() };
         policy.file_bytes_max = file_max.map(parse_bytes).transpose().map_err(|error| error.to_string())?;
         policy.repo_bytes_max = repo_max.map(parse_bytes).transpose().map_err(|error| error.to_string())?;
@@ -62,7 +62,37 @@ impl UpstreamSettings {
     /// # Errors
     /// Says what to write instead.
     pub fn passing(mut self, patterns: &[String]) -> Result<UpstreamSettings, String> {
-        self.policy.pass_through = patterns.iter().map(|text| RepoGlob::parse(text)).collect::<Result<_, _>>()?;
+        self.policy.pass_through = globs(patterns)?;
+        Ok(self)
+    }
+
+    /// Returns the settings with what is to be different.
+    ///
+    /// # Errors
+    /// Says what to write instead.
+    pub fn with(mut self, change: &UpstreamChange) -> Result<UpstreamSettings, String> {
+        let policy = &mut self.policy;
+        let lists = [
+            (&mut policy.allow, &change.allow),
+            (&mut policy.deny, &change.deny),
+            (&mut policy.pass_through, &change.pass_through),
+        ];
+        for (list, texts) in lists {
+            if let Some(texts) = texts {
+                *list = globs(texts)?;
+            }
+        }
+        let ceilings = [(&mut policy.file_bytes_max, &change.file_max), (&mut policy.repo_bytes_max, &change.repo_max)];
+        for (ceiling, text) in ceilings {
+            if let Some(text) = text {
+                *ceiling = text.as_deref().map(parse_bytes).transpose().map_err(|error| error.to_string())?;
+            }
+        }
+        if let Some(text) = &change.revalidate {
+            policy.revalidate_secs = parse_duration(text)?.as_secs();
+        }
+        self.allow_private = change.allow_private.unwrap_or(self.allow_private);
+        self.pass_tokens = change.pass_tokens.unwrap_or(self.pass_tokens);
         Ok(self)
     }
 
@@ -118,6 +148,10 @@ impl UpstreamSettings {
         }
         lines
     }
+}
+
+fn globs(texts: &[String]) -> Result<Vec<RepoGlob>, String> {
+    texts.iter().map(|text| RepoGlob::parse(text)).collect()
 }
 
 fn texts(globs: &[RepoGlob]) -> Vec<String> {

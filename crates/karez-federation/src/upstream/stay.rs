@@ -1,8 +1,9 @@
 //! Which of the large files that come are kept, and which are only passed on.
 //!
-//! What comes is kept: the next who asks finds it here. Two things are passed on instead: files of repositories that
-//! the operator named so, and, where mirrors have a bound and have used up half of it, what is asked for the first
-//! time. It is kept when it is asked for again. So a file that nobody wants twice drives out none that many want.
+//! What comes is kept: the next who asks finds it here. Three things are passed on instead: files of repositories that
+//! the operator named so, those of repositories of which a rule keeps metadata only, and, where mirrors have a bound and
+//! have used up half of it, what is asked for the first time. It is kept when it is asked for again. So a file that nobody
+//! wants twice drives out none that many want.
 
 use karez_catalog::{Keep, Mirror};
 use karez_hub::{FarFile, HubResult};
@@ -20,7 +21,8 @@ impl Upstreams {
         if mirror.is_pinned || mirror.keep == Keep::Whole {
             return Ok(Stay::Kept);
         }
-        if remote.settings.policy.repo(&mirror.remote_repo) == Verdict::PassThrough {
+        let is_passed_on = remote.settings.policy.repo(&mirror.remote_repo) == Verdict::PassThrough;
+        if is_passed_on || mirror.keep == Keep::Metadata {
             return Ok(Stay::Passing);
         }
         let limit_bytes = self.cache_bytes_max;

@@ -89,7 +89,7 @@ async fn what_does_not_come_or_is_nowhere_is_said() {
     let cost = cost_of(&pair.node, "hub/tiny").await.unwrap();
     let big = cost.files.iter().find(|file| file.path.as_str() == "big.bin").unwrap();
     assert_eq!(big.wire_bytes, 0);
-    assert!(big.note.as_ref().unwrap().contains("file_bytes_max is 4 MB"), "{big:?}");
+    assert!(big.note.as_ref().unwrap().contains("files of at most 4 MB are taken"), "{big:?}");
     assert!((3 << 20..4 << 20).contains(&cost.wire_bytes()));
     assert!(matches!(cost_of(&pair.node, "hub/none").await, Err(HubError::RepoMissing { .. })));
 

@@ -4,9 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use futures::StreamExt;
 use karez_federation::transfer::{
-    CostClass, LineRule, Lines, MapOnDisk, Priority, Recipe, SourceError, Transfer, TransferError, TransferState,
+    CostClass, LineRule, Lines, MapOnDisk, Pace, Priority, Recipe, SourceError, Transfer, TransferError, TransferState,
 };
+use karez_types::ByteRange;
 use tokio::time::{Instant, sleep};
 
 use crate::sample::Sample;
@@ -225,8 +227,8 @@ impl Lines for Narrow {
         LineRule { connections_max: 3, closed: None }
     }
 
-    fn received(&self, _line: &str, bytes: u64) -> Duration {
-        Duration::from_micros(bytes * 10)
+    fn received(&self, _line: &str, bytes: u64) -> Pace {
+        Pace { pause: Duration::from_micros(bytes * 10), ..Pace::default() }
     }
 }
 
@@ -259,17 +261,21 @@ async fn lines_bound_connections_and_rates_and_who_waits_goes_first() {
     assert_sent_once(file_bytes, &[slow]);
 }
 
+/// A line that nothing may come over now.
+struct Closed;
+
+impl Lines for Closed {
+    fn rule(&self, _line: &str, _priority: Priority) -> LineRule {
+        LineRule { connections_max: 3, closed: Some("the line is closed until 22:00".to_owned()) }
+    }
+
+    fn received(&self, _line: &str, _bytes: u64) -> Pace {
+        Pace::default()
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_closed_line_says_why() {
-    struct Closed;
-    impl Lines for Closed {
-        fn rule(&self, _line: &str, _priority: Priority) -> LineRule {
-            LineRule { connections_max: 3, closed: Some("the line is closed until 22:00".to_owned()) }
-        }
-        fn received(&self, _line: &str, _bytes: u64) -> Duration {
-            Duration::ZERO
-        }
-    }
     let world = World::new();
     let sample = Sample::new(16, 1_000_000, 100);
     let source = MemorySource::new("origin", &sample.objects, Behaviour::default());
@@ -281,4 +287,21 @@ async fn a_closed_line_says_why() {
     assert_eq!(source.sent(), 0);
     transfers.stop().await;
     assert_eq!(transfer.done().await.map(|_| ()), Err(TransferError::Stopped));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_reads_over_a_closed_line_is_told_soon() {
+    let world = World::new();
+    let sample = Sample::new(17, 1_000_000, 100);
+    let source = MemorySource::new("origin", &sample.objects, Behaviour::default());
+    let planner = Fixed::new("origin", sample.plain(), std::slice::from_ref(&source));
+    let transfers = world.transfers_in(world.folder.path().to_owned(), world.sink.clone(), Arc::new(Closed));
+    let transfer: Arc<Transfer> = transfers.start(wanted(&sample), planner, Priority::High);
+    let mut stream = transfer.stream(ByteRange { start: 0, end: 1_000_000 });
+    let began = Instant::now();
+    let told = tokio::time::timeout(Duration::from_secs(60), stream.next()).await.expect("an answer");
+    assert_eq!(told.unwrap().unwrap_err(), TransferError::Closed("the line is closed until 22:00".to_owned()));
+    // A line that is only being looked up is open again before that.
+    assert!((1..4).contains(&began.elapsed().as_secs()), "{:?}", began.elapsed());
+    transfers.stop().await;
 }

@@ -471,7 +471,7 @@ async fn files_above_the_ceiling_are_not_fetched() {
     let anyone = pair.node.anonymous();
     anyone.get("/hub/tiny/resolve/main/small.bin").await.expect(200);
     let refused = anyone.get("/hub/tiny/resolve/main/big.bin").await.expect(403);
-    assert!(words(&refused).contains("file_bytes_max is 4 MB"), "{}", words(&refused));
+    assert!(words(&refused).contains("files of at most 4 MB are taken"), "{}", words(&refused));
     anyone.head("/hub/tiny/resolve/main/big.bin").await.expect(200);
 }
 
@@ -485,7 +485,7 @@ async fn repositories_above_the_ceiling_give_no_large_file() {
     pair.large("two.bin", noise(5, 4 << 20)).await;
     pair.node.advance_secs(301);
     let refused = pair.node.anonymous().get("/hub/tiny/resolve/main/two.bin").await.expect(403);
-    assert!(words(&refused).contains("repo_bytes_max"), "{}", words(&refused));
+    assert!(words(&refused).contains("none above 6 MB"), "{}", words(&refused));
     // What came before stays readable, and small files come in any case.
     pair.node.anonymous().get(&format!("/hub/tiny/resolve/{before}/one.bin")).await.expect(200);
     pair.node.anonymous().get("/hub/tiny/resolve/main/README.md").await.expect(200);
@@ -546,4 +546,29 @@ async fn a_file_that_does_not_come_is_an_answer_that_says_so() {
     let silent = anyone.get("/hub/tiny/resolve/main/model.bin").await.expect(504);
     assert!(words(&silent).contains("model.bin are not held here, and up"), "{}", words(&silent));
     assert!(!silent.header("retry-after").is_empty());
+}
+
+#[tokio::test]
+async fn no_more_comes_over_a_line_than_its_month_has() {
+    let pair = Pair::start().await;
+    let (budget_bytes, file_bytes) = (6 << 20, 48 << 20);
+    pair.large("model.bin", noise(11, file_bytes)).await;
+    let catalog = pair.node.hub.catalog();
+    let line = format!(r#"{{"name":"default","cost":"metered","month_bytes_max":{budget_bytes}}}"#);
+    catalog.line_set("default", &line).await.unwrap();
+    let anyone = pair.node.anonymous();
+    let request = anyone.request(karez_testkit::reqwest::Method::GET, "/hub/tiny/resolve/main/model.bin");
+    // What is left comes; then the answer breaks off, since the rest will not come before the next month.
+    let answer = request.send().await.unwrap();
+    assert_eq!(answer.status(), 200);
+    let ended = tokio::time::timeout(std::time::Duration::from_secs(20), answer.bytes()).await;
+    assert!(ended.expect("the reader is not left waiting").is_err());
+    let travelled = pair.up.link.counts().down_body_bytes;
+    assert!(travelled > budget_bytes / 2, "{travelled}");
+    // What the kernel had taken already, and a last piece of each connection.
+    assert!(travelled < budget_bytes + (8 << 20), "{travelled}");
+    // Who goes on from where it broke off is told why.
+    let request = anyone.request(karez_testkit::reqwest::Method::GET, "/hub/tiny/resolve/main/model.bin");
+    let refused = anyone.send(request.header("range", "bytes=40000000-")).await.expect(504);
+    assert!(words(&refused).contains("the budget of"), "{}", words(&refused));
 }

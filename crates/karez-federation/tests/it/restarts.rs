@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use karez_federation::transfer::{OpenLines, Priority, TransferState};
+use karez_federation::transfer::{OpenLines, Priority, TransferError, TransferState};
 use karez_types::SeededEntropy;
 
 use crate::sample::Sample;
@@ -77,6 +77,25 @@ async fn a_ban_outlives_the_program() {
     assert!(world.fetch(&sample, &planner).await.unwrap() == sample.data);
     assert_eq!(sources[0].sent(), sent);
     assert_eq!(world.reports.wrongs().len(), 1, "reported once");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_ban_ends_after_an_hour() {
+    let sample = Sample::new(34, 2_000_000, 30);
+    let world = World::new();
+    let garbled = Behaviour { wrong_every: Some(50_000), ..Behaviour::default() };
+    let origin = |behaviour| {
+        let source = MemorySource::new("origin", &sample.objects, behaviour);
+        Fixed::new("origin", sample.mapped(), std::slice::from_ref(&source))
+    };
+    let said = world.fetch(&sample, &origin(garbled)).await.unwrap_err().to_string();
+    assert!(said.contains("wrong bytes came from origin, which is asked again an hour later"), "{said}");
+    // Whatever garbled the bytes is mended.
+    let mended = origin(Behaviour::default());
+    world.clock.forward_secs(3_500);
+    assert!(matches!(world.fetch(&sample, &mended).await, Err(TransferError::NoSource(_))));
+    world.clock.forward_secs(200);
+    assert!(world.fetch(&sample, &mended).await.unwrap() == sample.data);
 }
 
 #[tokio::test(start_paused = true)]

@@ -13,7 +13,7 @@ use karez_federation::transfer::{
     Sink, Source, SourceError, Transfer, TransferError, Transfers, TransfersParts,
 };
 use karez_types::{
-    AccountId, GitOid, RepoAddress, RepoId, RepoKind, SeededEntropy, Sha256, SystemClock, Timestamp, Visibility,
+    AccountId, Clock, GitOid, RepoAddress, RepoId, RepoKind, SeededEntropy, Sha256, SystemClock, Timestamp, Visibility,
 };
 
 use crate::sample::Sample;
@@ -104,6 +104,23 @@ pub struct World {
     pub sink: Arc<MemorySink>,
     pub reports: Arc<Reports>,
     seed: AtomicU64,
+    pub clock: Arc<ForwardClock>,
+}
+
+/// The clock of the machine, put forward.
+#[derive(Debug, Default)]
+pub struct ForwardClock(AtomicU64);
+
+impl ForwardClock {
+    pub fn forward_secs(&self, secs: u64) {
+        self.0.fetch_add(secs, Ordering::SeqCst);
+    }
+}
+
+impl Clock for ForwardClock {
+    fn now(&self) -> Timestamp {
+        SystemClock.now().plus_secs(self.0.load(Ordering::SeqCst) as i64)
+    }
 }
 
 pub fn repo() -> Repo {
@@ -150,6 +167,7 @@ impl World {
             sink: Arc::default(),
             reports: Arc::default(),
             seed: AtomicU64::new(1),
+            clock: Arc::default(),
         }
     }
 
@@ -163,7 +181,7 @@ impl World {
             sink,
             notices: self.reports.clone(),
             lines,
-            clock: Arc::new(SystemClock),
+            clock: self.clock.clone(),
             entropy: Arc::new(SeededEntropy::new(self.seed.fetch_add(1, Ordering::SeqCst))),
             params: ScheduleParams::default(),
         })

@@ -111,7 +111,7 @@ pub struct FollowAdd {
     /// Tag of the card.
     #[arg(long)]
     pub tag: Vec<String>,
-    /// Language, as the card tags it: tg, ky.
+    /// Language, by any of its codes: tg, tgk.
     #[arg(long)]
     pub language: Vec<String>,
     /// Licence: apache-2.0, "cc-*".

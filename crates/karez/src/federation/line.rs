@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::{anyhow, bail};
 use karez_catalog::Catalog;
-use karez_federation::follow::{line_allowance, line_load, line_read};
+use karez_federation::follow::{line_allowance, line_load, line_read, line_used};
 use karez_federation::policy::line::{Line, Window};
 use karez_federation::policy::units::{Days, parse_bytes, parse_hours, parse_offset, parse_rate, show_bytes};
 use karez_types::Timestamp;
@@ -84,10 +84,7 @@ fn window(text: &str) -> anyhow::Result<Window> {
 /// Returns a line for programs and for people.
 async fn view(catalog: &Catalog, line: &Line, now: Timestamp) -> anyhow::Result<(Value, Vec<String>)> {
     let allowance = line_allowance(catalog, line, now).await?;
-    let used = match (line.month_bytes_max, allowance.bytes_left) {
-        (Some(max), Some(left)) => max.saturating_sub(left),
-        _ => catalog.line_use_get(&line.name, line.month(now).0).await?,
-    };
+    let used = line_used(catalog, line, now).await?;
     let mut json = serde_json::to_value(line)?;
     json["used_bytes"] = used.into();
     json["is_open"] = allowance.may_start.into();

@@ -54,7 +54,8 @@ async fn add_peer(hub: &Arc<Hub>, settings: &Settings, add: &PeerAdd, as_json: b
     let same_key = |remote: &&Remote| log_key(remote).is_ok_and(|key| key == descriptor.log_key);
     let row = match remotes.iter().find(same_key) {
         Some(old) if old.is_removed() => come_back(catalog, old, add, url, &described).await?,
-        Some(old) => bail!("this node is a peer already: {}", old.name),
+        Some(old) if old.url == url => bail!("this node is a peer already: {}", old.name),
+        Some(old) => return moved(catalog, old, add, url, &described, as_json).await,
         None => {
             let new = NewRemote {
                 name: name.clone(),
@@ -116,6 +117,27 @@ async fn come_back(
     };
     catalog.feed_look_again(Some(old.id)).await?;
     catalog.remote_update(old.id, &patch).await?.context("the peer was deleted meanwhile")
+}
+
+/// A peer is its key: at another address it is the same one. Its name, its line and the rules about it stay.
+async fn moved(
+    catalog: &Catalog,
+    old: &Remote,
+    add: &PeerAdd,
+    url: &str,
+    described: &Described,
+    as_json: bool,
+) -> anyhow::Result<ExitCode> {
+    let patch = RemotePatch {
+        url: Some(url.to_owned()),
+        settings: Some(settings_of(&PeerSettings::of(old), add, described).to_value()),
+        ..RemotePatch::default()
+    };
+    let row = catalog.remote_update(old.id, &patch).await?.context("the peer was deleted meanwhile")?;
+    let json = json!({ "name": row.name, "url": row.url, "before": old.url });
+    let sentence = format!("{} is asked at {} from now on. Before: {}", row.name, row.url, old.url);
+    print::either(as_json, &json, &sentence);
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Makes a name for here of the one that a node gives itself: lower case, no blanks.

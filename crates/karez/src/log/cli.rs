@@ -16,6 +16,8 @@ pub enum Log {
     Verify(Verify),
     /// Write a proof that a revision is in the log. Anyone can check it offline.
     Prove(Prove),
+    /// List logs that have signed two histories, and write the evidence into files for others.
+    Forks(Forks),
 }
 
 #[derive(Debug, Args)]
@@ -36,6 +38,13 @@ pub struct Verify {
     /// Trust policy (C2SP tlog-policy): its logs, and its quorum of witnesses.
     #[arg(long, value_name = "FILE", requires = "file", conflicts_with = "key")]
     pub policy: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct Forks {
+    /// Write each piece of evidence into a file of this folder.
+    #[arg(short, long, value_name = "FOLDER")]
+    pub output: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -1,6 +1,7 @@
 //! `karez log`: the node's log at the command line, also while the node runs. Nothing here signs.
 
 pub mod cli;
+mod forks;
 mod verify;
 
 use std::process::ExitCode;
@@ -26,6 +27,7 @@ pub async fn run(command: Log, settings: &Settings, as_json: bool) -> anyhow::Re
         Log::Show(command) => show(&hub, command.limit, as_json).await?,
         Log::Key => key(&hub, as_json),
         Log::Verify(_) => verify::own(&hub, as_json).await?,
+        Log::Forks(command) => forks::list(&hub, &command, as_json).await?,
         Log::Prove(command) => prove(&hub, &command, as_json).await?,
     };
     hub.catalog().close().await;
@@ -92,8 +94,10 @@ async fn show(hub: &Hub, limit: u64, as_json: bool) -> anyhow::Result<ExitCode> 
         lines.push(format!("This node has cosigned {} entries of {} at {}", row.size, row.origin, row.seen));
     }
     for row in &forks {
-        lines.push(format!("FORK: the log {} has shown two histories, found at {}:", row.origin, row.found));
-        lines.push(row.evidence.clone());
+        lines.push(format!("FORK: the log {} has shown two histories, found at {}", row.origin, row.found));
+    }
+    if !forks.is_empty() {
+        lines.push("To write the evidence into files: karez log forks --output FOLDER".to_owned());
     }
     for (index, entry) in entries.iter().rev() {
         lines.push(format!("{index}  {}", entry.as_ref().map_or("not readable by this program".to_owned(), words)));

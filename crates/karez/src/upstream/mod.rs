@@ -5,12 +5,14 @@ use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use karez_catalog::Remote;
-use karez_federation::upstream::{self, TheirRepos, UpstreamSettings, UpstreamWish, login_context, token_of};
+use karez_federation::upstream::{
+    self, TheirRepos, UpstreamChange, UpstreamSettings, UpstreamWish, login_context, token_of,
+};
 use karez_hub::{Actor, Hub, SECRET_BYTES_MAX};
 use karez_types::OwnerName;
 use serde_json::{Value, json};
 
-use crate::cli::{Upstream, UpstreamAdd};
+use crate::cli::{Upstream, UpstreamAdd, UpstreamSet};
 use crate::config::Settings;
 use crate::{node, print};
 
@@ -25,6 +27,12 @@ pub async fn run(command: Upstream, settings: &Settings, as_json: bool) -> anyho
                 remote.name, remote.url, remote.name
             );
             print::either(as_json, &remote_json(&remote), &sentence);
+        }
+        Upstream::Set(typed) => {
+            let remote = set(&hub, typed).await?;
+            let mut lines = vec![format!("{} at {} is now set so:", remote.name, remote.url)];
+            lines.extend(sentences(&remote));
+            print::either(as_json, &remote_json(&remote), &lines.join("\n"));
         }
         Upstream::List => {
             let remotes = upstream::list(&hub, &Actor::Operator).await?;
@@ -86,6 +94,35 @@ async fn add(hub: &Hub, typed: UpstreamAdd) -> anyhow::Result<Remote> {
     Ok(upstream::add(hub, &Actor::Operator, wish).await?)
 }
 
+async fn set(hub: &Hub, typed: UpstreamSet) -> anyhow::Result<Remote> {
+    // One word stands for the empty list, which cannot be typed.
+    let list = |texts: Vec<String>, empty: &str| match texts.as_slice() {
+        [] => None,
+        [word] if word == empty => Some(Vec::new()),
+        _ => Some(texts),
+    };
+    let ceiling = |text: Option<String>| text.map(|text| Some(text).filter(|text| text != "none"));
+    let token = match (typed.token_stdin, typed.no_token) {
+        (true, _) => Some(Some(token_from_stdin()?)),
+        (false, true) => Some(None),
+        (false, false) => None,
+    };
+    let change = UpstreamChange {
+        url: typed.url,
+        token,
+        allow: list(typed.allow, "all"),
+        deny: list(typed.deny, "none"),
+        pass_through: list(typed.pass_through, "none"),
+        file_max: ceiling(typed.file_max),
+        repo_max: ceiling(typed.repo_max),
+        revalidate: typed.revalidate,
+        allow_private: typed.allow_private,
+        pass_tokens: typed.pass_tokens,
+        line: typed.line,
+    };
+    Ok(upstream::change(hub, &Actor::Operator, &typed.name, change).await?)
+}
+
 fn remote_json(remote: &Remote) -> Value {
     json!({
         "name": remote.name,
@@ -116,15 +153,21 @@ async fn show(hub: &Hub, remote: &Remote, as_json: bool) -> anyhow::Result<()> {
         return Ok(());
     }
     let mut lines = vec![format!("{} at {}, since {}", remote.name, remote.url, remote.added)];
-    lines.extend(UpstreamSettings::of(remote).sentences());
+    lines.extend(sentences(remote));
+    lines.push(format!("{} repositories here came from it.", mirrors.len()));
+    print::lines(&lines.join("\n"));
+    Ok(())
+}
+
+/// What is set, in words.
+fn sentences(remote: &Remote) -> Vec<String> {
+    let mut lines = UpstreamSettings::of(remote).sentences();
     lines.push(match remote.token {
         Some(_) => "It is asked with a token for public reads.".to_owned(),
         None => "It is asked without a token.".to_owned(),
     });
     lines.push(format!("Reached over the line {}.", remote.line));
-    lines.push(format!("{} repositories here came from it.", mirrors.len()));
-    print::lines(&lines.join("\n"));
-    Ok(())
+    lines
 }
 
 async fn check(hub: &Hub, remote: &Remote, settings: &Settings, as_json: bool) -> anyhow::Result<ExitCode> {

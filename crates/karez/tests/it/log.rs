@@ -98,3 +98,69 @@ fn restore(data: &Path, backup: &Path) {
         let _ = fs::remove_file(data.join(side));
     }
 }
+
+fn copy_folder(from: &Path, to: &Path) {
+    assert!(std::process::Command::new("cp").arg("-r").args([from, to]).status().unwrap().success());
+}
+
+/// Runs a command again and again until what it prints has these words.
+fn wait_for(folder: &Path, arguments: &[&str], words: &str) -> String {
+    let began = std::time::Instant::now();
+    loop {
+        let said = succeed(folder, arguments);
+        if said.contains(words) {
+            return said;
+        }
+        assert!(began.elapsed().as_secs() < 60, "{words} never came: {said}");
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    }
+}
+
+#[test]
+fn evidence_of_a_fork_leaves_the_node_in_a_file() {
+    let (home, away) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (home, away) = (home.path(), away.path());
+    let soon = ["--set", "federation.poll_secs=1"];
+    let _here = Serving::start(home, &soon);
+    let start = || Serving::start(away, &[]);
+    // Each time at another address: the peer is its key.
+    let add = |other: &Serving| {
+        let url = format!("http://{}", other.address);
+        succeed(home, &["peer", "add", &url, "--yes", "--allow-private", "--name", "far"])
+    };
+    let other = start();
+    succeed(away, &["repo", "create", "admin/one"]);
+    wait_for_signed(&other, 1);
+    let key = word_after(&succeed(away, &["log", "key", "--json"]), "\"log_key\": \"");
+    assert!(add(&other).contains("far is a peer now"));
+    wait_for(home, &["peer", "list", "--json"], "\"entries\": 1");
+    drop(other);
+    let backup = away.join("backup");
+    copy_folder(&away.join("karez-data"), &backup);
+
+    let other = start();
+    assert!(add(&other).contains("far is asked at http://"));
+    for name in ["admin/two", "admin/three"] {
+        succeed(away, &["repo", "create", name]);
+    }
+    wait_for_signed(&other, 3);
+    wait_for(home, &["peer", "list", "--json"], "\"entries\": 3");
+    assert!(succeed(home, &["log", "forks"]).contains("No log was found"));
+    drop(other);
+    fs::remove_dir_all(away.join("karez-data")).unwrap();
+    fs::rename(&backup, away.join("karez-data")).unwrap();
+
+    let other = start();
+    for name in ["admin/another-two", "admin/another-three", "admin/another-four"] {
+        succeed(away, &["repo", "create", name]);
+    }
+    wait_for_signed(&other, 4);
+    add(&other);
+    wait_for(home, &["log", "forks"], ".karez/log");
+    let listed = succeed(home, &["log", "forks", "--output", "evidence"]);
+    let file = format!("evidence/{}.fork", word_after(&listed, "evidence/").trim_end_matches(".fork"));
+    let said = succeed(home, &["log", "verify", &file, "--key", &key]);
+    assert!(said.contains("The evidence holds") && said.contains("two histories"), "{said}");
+    assert!(succeed(home, &["log", "show"]).contains("karez log forks --output FOLDER"));
+    assert!(succeed(home, &["peer", "list"]).contains("showed two histories"));
+}

@@ -77,6 +77,33 @@ fn an_upstream_is_added_while_the_node_runs() {
     assert_eq!(succeed(folder, &["repo", "origin", "admin/own"]), "admin/own is this node's own.\n");
     assert!(fail(folder, &["repo", "pin", "admin/own"]).contains("is this node's own"));
 
+    // What is set can change, and what came from it stays.
+    assert!(fail(folder, &["upstream", "set", "near", "--file-max", "20 Gb"]).contains("write `20 GB`"));
+    assert!(fail(folder, &["upstream", "set", "near", "--allow-private", "no"]).contains("--allow-private"));
+    assert!(fail(folder, &["upstream", "set", "far", "--deny", "none"]).contains("no upstream hub named far"));
+    let set = [
+        "upstream",
+        "set",
+        "near",
+        "--deny",
+        "none",
+        "--file-max",
+        "none",
+        "--repo-max",
+        "9 GB",
+        "--pass-tokens",
+        "yes",
+    ];
+    let said = succeed(folder, &set);
+    for part in ["hub/*", "more than 9 GB", "after 1 h", "private one", "does not know are tried"] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    assert!(!said.contains("hub/bad") && !said.contains("20 GB"), "{said}");
+    assert!(
+        succeed(folder, &["upstream", "set", "near", "--allow", "all"]).contains("every repository that is not here")
+    );
+    assert!(succeed(folder, &["repo", "origin", "hub/tiny"]).contains("hub/tiny comes from near"));
+
     let (done, said) = with_input(folder, &["upstream", "login", "near", "admin"], "hf_secretsecret\n");
     assert!(done && !said.contains("hf_secret"), "{said}");
     let (done, said) = with_input(folder, &["upstream", "login", "near", "admin"], "  \n");

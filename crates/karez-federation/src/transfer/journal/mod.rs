@@ -23,7 +23,7 @@ mod tags;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -31,7 +31,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use karez_types::ByteRange;
+use karez_types::{ByteRange, Timestamp};
 use sha2::Digest;
 
 use super::extents::Extents;
@@ -80,6 +80,10 @@ fn first_word(bytes: &[u8]) -> u64 {
     u64::from_le_bytes(*hash.first_chunk().expect("32 bytes begin with eight"))
 }
 
+/// How long a source that gave wrong bytes is not asked for the object, when the transfer begins anew: long enough that a
+/// liar costs next to nothing, and not for ever, since most often it is a line or a disk that somebody mends.
+const BAN_MILLIS: u64 = 60 * 60 * 1000;
+
 /// The journal of one transfer. Shared by everyone who works at it; blocking.
 pub(super) struct Journal {
     folder: PathBuf,
@@ -95,7 +99,7 @@ struct State {
     have: Extents,
     tags: Tags,
     verified: Extents,
-    banned: BTreeSet<SourceTag>,
+    banned: BTreeMap<SourceTag, Timestamp>,
     /// Received since the last sync.
     unsynced: Extents,
     /// Verified, but not recorded yet.
@@ -108,7 +112,13 @@ impl Journal {
     ///
     /// # Errors
     /// When the file system fails; also when it is full. Nothing that was there is lost by that.
-    pub(super) fn open(folder: &Path, layout: &Layout, recipe: &Recipe, boot: Boot) -> io::Result<Journal> {
+    pub(super) fn open(
+        folder: &Path,
+        layout: &Layout,
+        recipe: &Recipe,
+        boot: Boot,
+        now: Timestamp,
+    ) -> io::Result<Journal> {
         fs::create_dir_all(folder)?;
         let wanted = PlanFile { generation: 0, digest: plan_file::digest(recipe), layout: layout.clone() };
         let journal = match PlanFile::read(folder)? {
@@ -124,6 +134,7 @@ impl Journal {
             Some(old) => Journal::carry_over(folder, &old, wanted, boot)?,
         };
         journal.remove_other_generations()?;
+        journal.end_bans(now)?;
         Ok(journal)
     }
 
@@ -186,12 +197,31 @@ impl Journal {
                 }
             }
         }
-        for tag in &from.lock().banned {
-            to.ban(*tag)?;
+        for (tag, since) in &from.lock().banned {
+            to.ban(*tag, *since)?;
         }
         to.sync()?;
         plan.write(folder)?;
         Ok(to)
+    }
+
+    /// Ends bans that are old: such a source is asked again, and what it gave that nobody verified is forgotten. A
+    /// moment far ahead is that of a clock that was wrong.
+    fn end_bans(&self, now: Timestamp) -> io::Result<()> {
+        let banned = self.lock().banned.clone();
+        let is_over = |since: &Timestamp| since.0.abs_diff(now.0) >= BAN_MILLIS;
+        let over: Vec<SourceTag> = banned.iter().filter(|(_, since)| is_over(since)).map(|(tag, _)| *tag).collect();
+        if over.is_empty() {
+            return Ok(());
+        }
+        for range in self.unverified() {
+            for (part, _) in self.received_from(range).into_iter().filter(|(_, tag)| over.contains(tag)) {
+                self.lose(part)?;
+            }
+        }
+        let mut state = self.lock();
+        state.banned.retain(|tag, _| !over.contains(tag));
+        state.rewrite(self)
     }
 
     fn remove_other_generations(&self) -> io::Result<()> {
@@ -322,11 +352,11 @@ impl Journal {
         state.rewrite(self)
     }
 
-    /// Remembers that a source gives wrong bytes.
-    pub(super) fn ban(&self, tag: SourceTag) -> io::Result<()> {
+    /// Remembers that a source gave wrong bytes now.
+    pub(super) fn ban(&self, tag: SourceTag, now: Timestamp) -> io::Result<()> {
         let mut state = self.lock();
-        state.banned.insert(tag);
-        state.append(&Record::Banned(tag))?;
+        state.banned.insert(tag, now);
+        state.append(&Record::Banned(tag, now))?;
         state.records.sync_data()
     }
 
@@ -337,8 +367,9 @@ impl Journal {
         state.rewrite(self)
     }
 
+    /// Tells whether a source gave wrong bytes.
     pub(super) fn is_banned(&self, tag: SourceTag) -> bool {
-        self.lock().banned.contains(&tag)
+        self.lock().banned.contains_key(&tag)
     }
 
     /// Returns what is here.
@@ -445,8 +476,8 @@ impl State {
         for range in self.verified.iter() {
             bytes.extend(Record::Verified(range).encode());
         }
-        for tag in &self.banned {
-            bytes.extend(Record::Banned(*tag).encode());
+        for (tag, since) in &self.banned {
+            bytes.extend(Record::Banned(*tag, *since).encode());
         }
         let name = format!("extents.{}", journal.generation);
         let file = write_renamed(&journal.folder, &name, &bytes)?;

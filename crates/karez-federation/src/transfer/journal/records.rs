@@ -2,13 +2,13 @@
 //!
 //! Little-endian: kind (u32), zero (u32), start (u64), end (u64), tag (u64), CRC-64/NVME of all before.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 
 use karez_formats::xet::Crc64Nvme;
-use karez_types::ByteRange;
+use karez_types::{ByteRange, Timestamp};
 
 use super::tags::Tags;
 use super::{Boot, SourceTag};
@@ -26,8 +26,8 @@ pub(super) enum Record {
     Lost(ByteRange),
     /// Bytes were verified; they are on the disk.
     Verified(ByteRange),
-    /// A source is banned.
-    Banned(SourceTag),
+    /// A source is banned, since this moment.
+    Banned(SourceTag, Timestamp),
     /// The bytes of the first so many records are on the disk.
     Synced(u64),
 }
@@ -39,7 +39,7 @@ impl Record {
             Record::Got(range, tag) => (2, range.start, range.end, tag.0),
             Record::Lost(range) => (3, range.start, range.end, 0),
             Record::Verified(range) => (4, range.start, range.end, 0),
-            Record::Banned(tag) => (5, 0, 0, tag.0),
+            Record::Banned(tag, since) => (5, since.0 as u64, 0, tag.0),
             Record::Synced(count) => (6, count, 0, 0),
         };
         let mut bytes = [0; RECORD_BYTES as usize];
@@ -67,7 +67,7 @@ impl Record {
             2 => Record::Got(range()?, SourceTag(word(24))),
             3 => Record::Lost(range()?),
             4 => Record::Verified(range()?),
-            5 => Record::Banned(SourceTag(word(24))),
+            5 => Record::Banned(SourceTag(word(24)), Timestamp(word(8) as i64)),
             6 => Record::Synced(word(8)),
             _ => return None,
         })
@@ -80,7 +80,7 @@ pub(super) struct Loaded {
     pub(super) have: Extents,
     pub(super) tags: Tags,
     pub(super) verified: Extents,
-    pub(super) banned: BTreeSet<SourceTag>,
+    pub(super) banned: BTreeMap<SourceTag, Timestamp>,
     /// Length of the records up to the first broken one.
     pub(super) whole_bytes: u64,
 }
@@ -123,8 +123,8 @@ pub(super) fn load(file: &File, boot: Boot, wire_bytes: u64) -> io::Result<Loade
                 Record::Verified(range) => {
                     loaded.verified.insert(range);
                 }
-                Record::Banned(tag) => {
-                    loaded.banned.insert(tag);
+                Record::Banned(tag, since) => {
+                    loaded.banned.insert(tag, since);
                 }
             }
             count += 1;

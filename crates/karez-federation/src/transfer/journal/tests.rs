@@ -1,5 +1,5 @@
 use bytes::Bytes;
-use karez_types::XorbHash;
+use karez_types::{Timestamp, XorbHash};
 use proptest::prelude::*;
 
 use super::*;
@@ -9,6 +9,7 @@ const HERE: Boot = Boot(7);
 const OTHER: Boot = Boot(8);
 const A: SourceTag = SourceTag(11);
 const B: SourceTag = SourceTag(12);
+const NOW: Timestamp = Timestamp(1_795_478_400_000);
 
 fn layout(pieces: &[(u8, u64, u64)]) -> Layout {
     let mut layout = Layout::default();
@@ -29,7 +30,7 @@ fn bytes(seed: u8, count: usize) -> Vec<Bytes> {
 }
 
 fn open(folder: &Path, layout: &Layout, boot: Boot) -> Journal {
-    Journal::open(folder, layout, &Recipe::Plain, boot).unwrap()
+    Journal::open(folder, layout, &Recipe::Plain, boot, NOW).unwrap()
 }
 
 fn read(journal: &Journal, start: u64, end: u64) -> Vec<u8> {
@@ -123,7 +124,7 @@ fn another_layout_keeps_what_is_the_same() {
     journal.write(0, &bytes(1, 80), A).unwrap();
     journal.write(100, &bytes(2, 50), B).unwrap();
     journal.mark_verified(range(0, 50));
-    journal.ban(B).unwrap();
+    journal.ban(B, NOW).unwrap();
     drop(journal);
     let new = layout(&[(2, 10, 100), (3, 0, 10), (1, 0, 300)]);
     let journal = open(folder.path(), &new, HERE);
@@ -137,6 +138,29 @@ fn another_layout_keeps_what_is_the_same() {
 }
 
 #[test]
+fn an_old_ban_ends_with_what_nobody_verified() {
+    let folder = tempfile::tempdir().unwrap();
+    let layout = layout(&[(1, 0, 300)]);
+    let journal = open(folder.path(), &layout, HERE);
+    journal.write(0, &bytes(1, 100), A).unwrap();
+    journal.write(100, &bytes(2, 100), B).unwrap();
+    journal.mark_verified(range(100, 130));
+    journal.sync().unwrap();
+    journal.ban(B, NOW).unwrap();
+    drop(journal);
+    let open = |now| Journal::open(folder.path(), &layout, &Recipe::Plain, HERE, now).unwrap();
+    assert!(open(NOW.plus_secs(3_599)).is_banned(B) && open(NOW.plus_secs(-10)).is_banned(B));
+    assert!(open(NOW).have().contains(range(0, 200)));
+    let journal = open(NOW.plus_secs(3_600));
+    assert!(!journal.is_banned(B));
+    assert_eq!(journal.have().iter().collect::<Vec<_>>(), [range(0, 130)]);
+    // The clock stood in another year when it was banned.
+    journal.ban(A, NOW.plus_secs(86_400 * 3_650)).unwrap();
+    drop(journal);
+    assert!(!open(NOW).is_banned(A));
+}
+
+#[test]
 fn another_recipe_over_the_same_layout_verifies_again() {
     let folder = tempfile::tempdir().unwrap();
     let layout = layout(&[(1, 0, 100)]);
@@ -146,7 +170,7 @@ fn another_recipe_over_the_same_layout_verifies_again() {
     journal.sync().unwrap();
     drop(journal);
     let recipe = Recipe::Reconstructed { hash: karez_types::FileHash([1; 32]), terms: Vec::new() };
-    let journal = Journal::open(folder.path(), &layout, &recipe, HERE).unwrap();
+    let journal = Journal::open(folder.path(), &layout, &recipe, HERE, NOW).unwrap();
     assert!(journal.has(range(0, 100)) && !journal.is_verified(range(0, 1)));
     drop(journal);
     assert!(!open(folder.path(), &layout, HERE).is_verified(range(0, 1)));
