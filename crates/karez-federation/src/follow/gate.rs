@@ -19,6 +19,8 @@ use crate::transfer::{LINE_CONNECTIONS_MAX, LineRule, Lines, Pace, Priority};
 
 /// How long an answer of the line's rules is good when nothing ends it earlier.
 const ALLOWANCE_EVERY: Duration = Duration::from_secs(10);
+/// Bytes that are written down at the next look: few beside any budget, and one write a second at most.
+const UNCHARGED_BYTES_MAX: u64 = 1 << 20;
 /// What may come at once after a pause, in time at the line's rate.
 const BURST: Duration = Duration::from_millis(250);
 /// How long a connection waits whose line has no bytes left: the transfer closes it meanwhile.
@@ -61,6 +63,10 @@ impl Gates {
     pub async fn refresh(&self) {
         let gates: Vec<_> = self.0.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect();
         for gate in gates {
+            // What is not written down is not counted after a power cut.
+            if gate.state().uncharged >= UNCHARGED_BYTES_MAX {
+                gate.charge().await;
+            }
             gate.allowance().await;
         }
     }

@@ -58,9 +58,11 @@ pub struct UpstreamLine {
     pub incident: Option<(Timestamp, String)>,
 }
 
-/// What somebody typed into the form for a new one. A token is not repeated.
+/// What somebody typed into the form, for a new one or to change one. A token is not repeated.
 #[derive(Debug, Clone, Default)]
 pub struct UpstreamTyped {
+    /// Whether the one of this name is there, and changes.
+    pub is_change: bool,
     /// Its name.
     pub name: String,
     /// Where it is.
@@ -159,6 +161,7 @@ fn forms(l: &Locale, page: &UpstreamsPage, name: &str) -> Markup {
             (what("check"))
             button type="submit" aria-label=(format!("{}: {name}", l.plain(key::UPSTREAM_CHECK))) { (l.t(key::UPSTREAM_CHECK)) }
         }
+        p { a href=(format!("{ACTION}?edit={name}#typed")) { (l.t(key::EDIT)) " · " (id(name)) } }
         details {
             summary { (l.t(key::REMOVE)) " · " (id(name)) }
             form method="post" action=(ACTION) {
@@ -208,14 +211,16 @@ fn tick(l: &Locale, (name, label): (&str, Key), is_on: bool) -> Markup {
     }
 }
 
-fn form_for_new(l: &Locale, page: &UpstreamsPage) -> Markup {
+/// The form for a new one; to change one, it shows what is set.
+fn settings_form(l: &Locale, page: &UpstreamsPage) -> Markup {
     let typed = &page.typed;
     let sizes = || l.fill(key::AMOUNT_HOW, &[("amount", code("20 GB"))]);
     html! {
         form.tall method="post" action=(ACTION) {
             (proof(&page.proof))
-            input type="hidden" name="do" value="add";
-            (field(l, ("name", key::NAME), &typed.name, 40, Some(l.t(key::UPSTREAM_NAME_HOW))))
+            input type="hidden" name="do" value=(if typed.is_change { "set" } else { "add" });
+            @if typed.is_change { input type="hidden" name="upstream" value=(typed.name); }
+            @else { (field(l, ("name", key::NAME), &typed.name, 40, Some(l.t(key::UPSTREAM_NAME_HOW)))) }
             (field(l, ("url", key::NODE_ADDRESS), &typed.url, 2_000, Some(code("https://hub.example.org"))))
             (tick(l, ("allow_private", key::UPSTREAM_PRIVATE), typed.allows_private))
             div {
@@ -235,7 +240,7 @@ fn form_for_new(l: &Locale, page: &UpstreamsPage) -> Markup {
                 select #line name="line" { @for line in &page.lines { option value=(line) selected[*line == typed.line] { (crate::shown(line)) } } }
             }
             (tick(l, ("pass_tokens", key::UPSTREAM_TOKENS), typed.passes_tokens))
-            (button(l, key::UPSTREAM_ADD))
+            (button(l, if typed.is_change { key::SAVE } else { key::UPSTREAM_ADD }))
         }
     }
 }
@@ -254,8 +259,9 @@ pub fn upstreams(frame: &Frame, page: &UpstreamsPage) -> String {
             (facts(l, upstream))
             (forms(l, page, &upstream.name))
         }
-        h2 { (l.t(key::UPSTREAM_ADD)) }
-        (form_for_new(l, page))
+        @if page.typed.is_change { h2 #typed { (l.t(key::EDIT)) " · " (id(&page.typed.name)) } }
+        @else { h2 #typed { (l.t(key::UPSTREAM_ADD)) } }
+        (settings_form(l, page))
     };
     frame.page(l.plain(key::UPSTREAMS), &body)
 }

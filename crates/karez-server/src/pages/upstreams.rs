@@ -3,9 +3,10 @@
 use axum::extract::State;
 use axum::response::Response;
 use karez_federation::follow::DEFAULT_LINE;
-use karez_federation::upstream::{self, TheirRepos, UpstreamSettings, UpstreamWish};
+use karez_federation::upstream::{self, TheirRepos, UpstreamChange, UpstreamSettings, UpstreamWish};
 use karez_hub::{HubError, HubResult, Incident, Remote};
 use karez_pages::{HeardOf, Notice, UpstreamLine, UpstreamTyped, UpstreamsPage, key, upstreams_page};
+use karez_types::units::{parse_bytes, show_bytes};
 
 use super::answer::form_page;
 use super::asked::Asked;
@@ -60,15 +61,46 @@ async fn shown(state: &AppState, asked: &Asked, notice: Option<Notice>, typed: U
 }
 
 pub(super) async fn upstreams(State(state): State<AppState>, asked: Asked) -> ApiResult<Response> {
-    let typed = UpstreamTyped { line: DEFAULT_LINE.to_owned(), ..UpstreamTyped::default() };
+    let typed = match asked.value("edit") {
+        "" => UpstreamTyped { line: DEFAULT_LINE.to_owned(), ..UpstreamTyped::default() },
+        name => set_of(&upstream::find(&state.hub, &asked.caller, name).await?),
+    };
     shown(&state, &asked, None, typed).await
+}
+
+/// Returns what is set, as somebody would type it.
+fn set_of(remote: &Remote) -> UpstreamTyped {
+    let settings = UpstreamSettings::of(remote);
+    let (allow, deny) = settings.patterns();
+    // To the byte: what is not touched must not change.
+    let bytes = |max: Option<u64>| {
+        max.map_or_else(String::new, |max| {
+            Some(show_bytes(max)).filter(|text| parse_bytes(text) == Ok(max)).unwrap_or_else(|| max.to_string())
+        })
+    };
+    UpstreamTyped {
+        is_change: true,
+        name: remote.name.clone(),
+        url: remote.url.clone(),
+        allow: allow.join("\n"),
+        deny: deny.join("\n"),
+        passed_on: settings.passed_on().join("\n"),
+        file_max: bytes(settings.policy.file_bytes_max),
+        repo_max: bytes(settings.policy.repo_bytes_max),
+        revalidate: settings.revalidate(),
+        line: remote.line.clone(),
+        allows_private: settings.allow_private,
+        passes_tokens: settings.pass_tokens,
+    }
 }
 
 /// Returns what somebody typed, for the form to show again; without the token, which no page repeats.
 fn typed_of(form: &Form) -> UpstreamTyped {
     let text = |name: &str| form.value(name).trim().to_owned();
+    let is_change = form.word("do") == "set";
     UpstreamTyped {
-        name: text("name"),
+        is_change,
+        name: text(if is_change { "upstream" } else { "name" }),
         url: text("url"),
         allow: text("allow"),
         deny: text("deny"),
@@ -98,6 +130,24 @@ fn wish_of(typed: &UpstreamTyped, token: &str) -> UpstreamWish {
         allow_private: typed.allows_private,
         pass_tokens: typed.passes_tokens,
         line: maybe(&typed.line),
+    }
+}
+
+/// All that the form shows; a token only when one was typed.
+fn change_of(typed: &UpstreamTyped, token: &str) -> UpstreamChange {
+    let wish = wish_of(typed, token);
+    UpstreamChange {
+        url: Some(wish.url),
+        token: wish.token.map(Some),
+        allow: Some(wish.allow),
+        deny: Some(wish.deny),
+        pass_through: Some(wish.pass_through),
+        file_max: Some(wish.file_max),
+        repo_max: Some(wish.repo_max),
+        revalidate: wish.revalidate,
+        allow_private: Some(wish.allow_private),
+        pass_tokens: Some(wish.pass_tokens),
+        line: wish.line,
     }
 }
 
@@ -134,6 +184,15 @@ pub(super) async fn upstreams_change(State(state): State<AppState>, form: Form) 
                 typed = typed_of(&form);
             }
             added.map(|_| Came::Done(key::UPSTREAM_ADDED))
+        }
+        "set" => {
+            let new = typed_of(&form);
+            let change = change_of(&new, form.word("token"));
+            let changed = upstream::change(&state.hub, &form.asked.caller, &new.name, change).await;
+            if changed.is_err() {
+                typed = new;
+            }
+            changed.map(|_| Came::Done(key::SAVED))
         }
         "remove" => removed(&state, &form).await,
         "check" => checked(&state, &form).await,

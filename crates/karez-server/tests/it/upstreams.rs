@@ -67,6 +67,32 @@ async fn an_administrator_adds_sees_and_removes_an_upstream() {
     assert!(checked.contains("near does not answer as it should: it answered with status 401"), "{checked}");
     assert!(nora.get(PAGE).await.expect(200).text().contains("In trouble:"));
 
+    // What is set stands in the form, and what is not touched stays.
+    assert!(checked.contains("?edit=near#typed"));
+    let form = nora.get(&format!("{PAGE}?edit=near")).await.expect(200).text();
+    for part in ["value=\"20 GB\"", "hub/*\ndatasets/hub/*", "value=\"1 h\"", "value=\"set\""] {
+        assert!(form.contains(part), "{part}: {form}");
+    }
+    assert!(!form.contains(TOKEN));
+    nora.get(&format!("{PAGE}?edit=far")).await.expect(404);
+    let set = [
+        ("do", "set"),
+        ("upstream", "near"),
+        ("url", url.as_str()),
+        ("allow_private", "yes"),
+        ("allow", "hub/*"),
+        ("deny", ""),
+        ("file_max", "21 GB"),
+        ("revalidate", "1 h"),
+    ];
+    let wrong = set.map(|(name, value)| (name, if name == "file_max" { "21 Gb" } else { value }));
+    let refused = nora.submit(PAGE, PAGE, &wrong).await.expect(422).text();
+    assert!(refused.contains("write `20 GB`") && refused.contains("value=\"21 Gb\""), "{refused}");
+    let saved = nora.submit(PAGE, PAGE, &set).await.expect(200).text();
+    assert!(saved.contains("Saved.") && saved.contains("21 GB") && !saved.contains("hub/bad"), "{saved}");
+    assert_eq!(upstreams(&node).await[0].token.as_deref(), Some(&*sealed), "no token was typed");
+    node.anonymous().get("/api/models/hub/tiny").await.expect(200);
+
     // It goes only with its name typed, and while nothing came from it or all of that goes with it.
     let remove = |confirm, repos| [("do", "remove"), ("upstream", "near"), ("confirm", confirm), ("repos", repos)];
     let differs = nora.submit(PAGE, PAGE, &remove("nearly", "delete")).await.expect(422).text();
