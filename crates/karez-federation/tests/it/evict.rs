@@ -1,8 +1,10 @@
 //! Mirrors that hold more than they may.
 
+use futures::TryStreamExt;
 use karez_catalog::{Keep, MirrorPatch};
 use karez_federation::FederationSettings;
 use karez_federation::follow::Evicted;
+use karez_hub::{Actor, FsckDepth, GarbageSettings};
 use karez_testkit::TestNode;
 use karez_types::{RepoAddress, RepoKind, Timestamp};
 
@@ -96,6 +98,40 @@ async fn the_less_used_file_goes_and_comes_back_when_it_is_wanted() {
     assert!(is_here(&pair.node, "once.bin").await && is_here(&pair.node, "often.bin").await);
     assert_eq!(evict(&pair).await, one);
     assert!(is_here(&pair.node, "once.bin").await && !is_here(&pair.node, "often.bin").await);
+}
+
+#[tokio::test]
+async fn what_was_evicted_leaves_the_store_and_comes_again() {
+    let pair = start(4 << 20).await;
+    let often = pair.large("often.bin", noise(1, FILE_BYTES)).await;
+    let once = pair.large("once.bin", noise(2, FILE_BYTES)).await;
+    for _ in 0..3 {
+        read(&pair, "often.bin", &often).await;
+    }
+    pair.node.advance_secs(60);
+    read_pinned(&pair, "once.bin", &once).await;
+    assert_eq!(evict(&pair).await.files, 1);
+    let hub = &pair.node.hub;
+    let stored_bytes = async || {
+        let xorbs: Vec<_> = hub.store().xorb_list().try_collect().await.unwrap();
+        xorbs.iter().map(|(_, bytes)| bytes).sum::<u64>()
+    };
+    let full = stored_bytes().await;
+    let settings = GarbageSettings::default();
+    let round = async || hub.garbage_round(&Actor::Operator, &settings).await.unwrap();
+    assert!(full >= 2 * FILE_BYTES as u64);
+    assert_eq!(round().await.files_condemned, 1);
+    assert_eq!(stored_bytes().await, full);
+    pair.node.advance_secs(settings.grace_secs as i64);
+    assert_eq!(round().await.xorbs_freed, 1);
+    assert!(stored_bytes().await < full - FILE_BYTES as u64 + 4096);
+    // Whoever wants it gets it from where it comes from.
+    assert!(!is_here(&pair.node, "once.bin").await && is_here(&pair.node, "often.bin").await);
+    read(&pair, "often.bin", &often).await;
+    read_pinned(&pair, "once.bin", &once).await;
+    assert!(is_here(&pair.node, "once.bin").await && stored_bytes().await == full);
+    let fsck = hub.fsck(&Actor::Operator, FsckDepth::Bytes).await.unwrap();
+    assert!(fsck.is_clean(), "{:?}", fsck.problems);
 }
 
 #[tokio::test]
