@@ -1,7 +1,7 @@
 //! What nothing refers to any more leaves the store, in rounds.
 //!
-//! A round removes the bytes that an earlier one left behind, condemns what nothing refers to, deletes the rows of what
-//! was condemned for long enough, and removes their bytes. Each step may end anywhere, and run in several processes at
+//! A round condemns what nothing refers to, deletes the rows of what was condemned for long enough, and removes their
+//! bytes, also those that an earlier round left behind. Each step may end anywhere, and run in several processes at
 //! once; what it did not do the next round does. The rules, and why nothing that is referred to can go, are in the
 //! catalog (`garbage.rs`, `garbage_delete.rs`) and in docs/decisions/0018-garbage.md.
 //!
@@ -22,6 +22,10 @@ use crate::{Actor, Hub, HubError, HubResult};
 
 /// Xorbs that are listed in one go while their bytes are removed.
 const LEAVING_PAGE: u64 = 200;
+
+/// Xorbs whose bytes cannot be removed before a round gives up: one bad file must not keep the others here, and a
+/// storage that does not answer must not keep writers waiting.
+const FAILURES_MAX: usize = 8;
 
 /// How often, and how long between, it is looked whether the bytes of a xorb that is brought anew are gone. Removing
 /// them takes milliseconds; object storage that does not answer takes longer, and then the sender tries again.
@@ -111,9 +115,9 @@ impl Hub {
     pub async fn garbage_round(&self, actor: &Actor, settings: &GarbageSettings) -> HubResult<GarbageRound> {
         self.node_admin_check(actor)?;
         let mut round = GarbageRound::default();
-        self.garbage_bytes_remove(&mut round).await?;
         self.garbage_condemn(settings, &mut round).await?;
         self.garbage_rows_delete(settings, &mut round).await?;
+        self.garbage_follow().await?;
         self.garbage_bytes_remove(&mut round).await?;
         self.garbage_follow().await?;
         round.waiting = self.catalog.garbage_totals().await?;
@@ -187,17 +191,24 @@ impl Hub {
     /// Step: removes the bytes of xorbs whose rows are gone.
     ///
     /// # Errors
-    /// When catalog or store fail; what is left goes with the next round.
+    /// When the catalog fails; when the store does, after the others were tried too. What is left goes with the next
+    /// round.
     pub async fn garbage_bytes_remove(&self, round: &mut GarbageRound) -> HubResult<()> {
         let mut after = None;
+        let mut failures = Vec::new();
         loop {
             let page = self.catalog.xorbs_leaving(after.as_ref(), LEAVING_PAGE).await?;
-            let Some((last, _)) = page.last() else { return Ok(()) };
+            let Some((last, _)) = page.last() else { return failures.pop().map_or(Ok(()), Err) };
             after = Some(*last);
             for (xorb, stored_bytes) in page {
-                if self.catalog.xorb_leave(xorb, self.store.xorb_delete(xorb)).await?? {
-                    round.xorbs_freed += 1;
-                    round.freed_bytes += stored_bytes;
+                match self.catalog.xorb_leave(xorb, self.store.xorb_delete(xorb)).await? {
+                    Ok(true) => {
+                        round.xorbs_freed += 1;
+                        round.freed_bytes += stored_bytes;
+                    }
+                    Ok(false) => {}
+                    Err(error) if failures.len() < FAILURES_MAX => failures.push(error.into()),
+                    Err(error) => return Err(error.into()),
                 }
             }
         }

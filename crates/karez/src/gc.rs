@@ -97,9 +97,9 @@ mod tests {
         };
         assert_eq!(
             said(&some),
-            "Found 1 large files that nothing names any more, and 2 xorbs (3.0 MB) that only such files use. They wait.\n\
-             Freed 5.0 MB: 4 xorbs, and the recipes of 1 files.\n\
-             3.0 MB wait to be freed (2 xorbs), the first from 1970-01-02T12:00:00.000Z on."
+            "Found 1 large files that nothing names any more, and 2 xorbs (3 MB) that only such files use. They wait.\n\
+             Freed 5 MB: 4 xorbs, and the recipes of 1 files.\n\
+             3 MB wait to be freed (2 xorbs), the first from 1970-01-02T12:00:00.000Z on."
         );
     }
 }

@@ -98,6 +98,11 @@ impl Db {
         }
     }
 
+    /// Tells whether several transactions write at once.
+    pub fn has_many_writers(&self) -> bool {
+        matches!(self.place, Place::Schema { .. })
+    }
+
     /// Counts the rows of a table.
     pub async fn count(&self, table: &str) -> i64 {
         let sql = format!("SELECT COUNT(*) FROM {table}");

@@ -242,7 +242,10 @@ async fn bytes_are_removed_once_and_not_under_a_new_row(db: &Db) {
     let remove = async |catalog: &Catalog| {
         let removing = async {
             removals.fetch_add(1, Ordering::SeqCst);
-            tokio::task::yield_now().await;
+            if db.has_many_writers() {
+                let others = second.xorb_leave(xorb(10), async { Ok::<_, Infallible>(()) });
+                assert!(!others.await.unwrap().unwrap(), "it is being removed already");
+            }
             is_there.store(false, Ordering::SeqCst);
             Ok::<_, Infallible>(())
         };
@@ -358,7 +361,7 @@ async fn nothing_referred_to_goes_whatever_happens_at_once(db: &Db) {
         let (catalog, stored) = (if worker % 2 == 0 { db.catalog.clone() } else { second.clone() }, stored.clone());
         tasks.push(tokio::spawn(async move {
             let mut random = Random(SEED ^ (worker << 32));
-            for step in 0..60i64 {
+            for step in 0..150i64 {
                 let now = later(step);
                 let letters = [random.below(8) as u8, random.below(8) as u8];
                 let named = letters[0] / 2 + 1;
@@ -401,6 +404,10 @@ async fn nothing_referred_to_goes_whatever_happens_at_once(db: &Db) {
         assert!(stored[usize::from(row.hash.0[0])].load(Ordering::SeqCst), "xorb {} has a row and no bytes", row.hash);
     }
     let known: Vec<XorbHash> = db.catalog.xorbs_scan(None, 10).await.unwrap().iter().map(|row| row.hash).collect();
+    for file in db.catalog.files_scan(None, 100).await.unwrap() {
+        let known = db.catalog.file_by_sha256(&file.sha256).await.unwrap();
+        assert!(known.is_some(), "a way of putting together a file that is not known: {file:?}");
+    }
     for (_, sha256) in db.catalog.repo_files_scan(None, 100).await.unwrap() {
         let file = db.catalog.file_by_sha256(&sha256).await.unwrap().expect("a repository names it");
         assert!(file.terms.iter().all(|term| known.contains(&term.xorb)), "{file:?}");

@@ -6,10 +6,10 @@ use std::path::Path;
 use futures::TryStreamExt;
 use karez_catalog::Repo;
 use karez_hub::{Actor, Expected, FsckDepth, GarbageRound, GarbageSettings, HubError};
-use karez_testkit::{NodeOptions, NodeStore, TestNode};
+use karez_testkit::{NodeOptions, NodeStore, Origin, TestNode};
 use karez_types::{ByteRange, Entropy, RepoAddress, RepoKind, SeededEntropy, Sha256, XorbHash};
 
-use crate::mirrors::{body, noise, sha256};
+use crate::mirrors::{body, noise, pointer, sha256, xorbs};
 
 const SETTINGS: GarbageSettings =
     GarbageSettings { grace_secs: 36 * 3_600, upload_grace_secs: 22 * 86_400, round_secs: 3_600 };
@@ -215,6 +215,39 @@ async fn a_recipe_that_names_what_is_gone_is_refused_and_told_apart() {
     let refused = node.hub.mirror_file_put(&repo, claim).await.unwrap_err();
     assert!(matches!(refused, HubError::XorbMissing(xorb) if xorb == row.terms[0].xorb), "{refused:?}");
     check(&node, "refused").await;
+}
+
+/// What one process remembers of a file must not outlive it, when another removes it and it comes again in another way.
+#[tokio::test]
+async fn other_processes_hear_that_something_went() {
+    let node = start().await;
+    let repo = node.mirror("far/m").await;
+    let data = noise(11, 2 << 20);
+    let mut origin = Origin::default();
+    let head = origin.commit(&[("w.bin", &pointer(&data))], &[]);
+    node.hub.mirror_apply(&repo, origin.take(&[(Origin::main(), head)])).await.unwrap();
+    let get = async || node.anonymous().get("/far/m/resolve/main/w.bin").await;
+    ingest(&node, &repo, &data).await;
+    assert!(get().await.expect(200).body == data);
+    evict(&node, &repo, &data).await;
+
+    // Another process: the same catalog and store, and a memory of its own.
+    let other = TestNode::start_beside(&node).await;
+    let settings = SETTINGS;
+    let round = async || other.garbage_round(&Actor::Operator, &settings).await.unwrap();
+    assert_eq!(round().await.files_condemned, 1);
+    node.advance_secs(GRACE_SECS);
+    assert_eq!(round().await.xorbs_freed, 1);
+    node.hub.garbage_follow().await.unwrap();
+    let (built, terms) = xorbs(&data, 7);
+    for xorb in built {
+        node.hub.mirror_xorb_put(&repo, xorb.hash, body(&xorb.bytes)).await.unwrap();
+    }
+    let (sha256, file_bytes) = (sha256(&data), data.len() as u64);
+    let claim = karez_hub::FileClaim { hash: None, sha256, file_bytes, terms };
+    node.hub.mirror_file_put(&repo, claim).await.unwrap();
+    assert!(get().await.expect(200).body == data);
+    check(&node, "with two processes").await;
 }
 
 async fn commit(node: &TestNode, repo: &str, path: &str, data: &[u8]) {

@@ -33,7 +33,7 @@ pub fn body(data: &[u8]) -> impl Stream<Item = HubResult<Bytes>> + Send + 'stati
 }
 
 /// A file as xorbs of at most this many chunks, with the terms that make it.
-fn xorbs(data: &[u8], chunks_each: u32) -> (Vec<BuiltXorb>, Vec<Term>) {
+pub fn xorbs(data: &[u8], chunks_each: u32) -> (Vec<BuiltXorb>, Vec<Term>) {
     let (mut built, mut terms) = (Vec::new(), Vec::new());
     let (mut builder, mut raw_bytes) = (XorbBuilder::new(), 0);
     let mut end = |builder: &mut XorbBuilder, raw_bytes: &mut u32| {
