@@ -135,6 +135,37 @@ async fn what_was_evicted_leaves_the_store_and_comes_again() {
 }
 
 #[tokio::test]
+async fn what_is_still_on_the_disk_takes_room() {
+    let pair = start(16 << 20).await;
+    let address = RepoAddress::parse(RepoKind::Model, "hub/tiny").unwrap();
+    let hub = &pair.node.hub;
+    let settings = GarbageSettings::default();
+    let round = async || hub.garbage_round(&Actor::Operator, &settings).await.unwrap();
+    for number in 0..3u64 {
+        let (path, data) = (format!("{number}.bin"), noise(10 + number, FILE_BYTES));
+        let data = pair.large(&path, data).await;
+        pair.node.advance_secs(600);
+        read(&pair, &path, &data).await;
+        assert!(is_here(&pair.node, &path).await, "less than half of the room is used");
+    }
+    let (repo, _) = hub.mirror_find(&address).await.unwrap().unwrap();
+    let held = hub.catalog().repo_files(repo.id, None, 2).await.unwrap();
+    let gone: Vec<_> = held.iter().map(|file| file.sha256).collect();
+    hub.catalog().mirror_files_remove(repo.id, &gone).await.unwrap();
+    assert_eq!(round().await.files_condemned, 2);
+    let data = pair.large("later.bin", noise(20, FILE_BYTES)).await;
+    pair.node.advance_secs(600);
+    let got = pair.node.anonymous().get("/hub/tiny/resolve/main/later.bin").await.expect(200);
+    assert!(got.body == data && !is_here(&pair.node, "later.bin").await, "it is passed on while the others wait");
+    pair.node.advance_secs(settings.grace_secs as i64);
+    assert_eq!(round().await.xorbs_freed, 2);
+    let data = pair.large("last.bin", noise(21, FILE_BYTES)).await;
+    pair.node.advance_secs(600);
+    read(&pair, "last.bin", &data).await;
+    assert!(is_here(&pair.node, "last.bin").await);
+}
+
+#[tokio::test]
 async fn a_file_larger_than_all_the_room_does_not_drive_the_others_out() {
     let pair = start(4 << 20).await;
     let small = pair.large("small.bin", noise(3, FILE_BYTES)).await;
