@@ -1,12 +1,12 @@
 //! The transaction that makes a commit true.
 
 use karez_formats::git::GitKind;
-use karez_types::{GitOid, RefName, RepoId, Sha256, Timestamp};
+use karez_types::{GitOid, RefName, RepoId, Timestamp};
 
 use crate::discussion::{pull_request_insert, pull_request_merge};
 use crate::engine::{Tx, transact};
+use crate::garbage::{Hold, files_hold, files_revive, ordered};
 use crate::git::{objects_insert, ref_target, repo_hold};
-use crate::list::rows_in_list;
 use crate::log_append::{RefMove, log_ref};
 use crate::model::{CommitContent, CommitOutcome, CommitWrite, Proposal};
 use crate::quota::quota_check;
@@ -69,8 +69,11 @@ pub(crate) async fn write_commit(
     if current != expected {
         return Ok(CommitOutcome::Conflict { current });
     }
-    if let Some(missing) = first_missing(tx, &content.files).await? {
-        return Ok(CommitOutcome::FileMissing(missing));
+    let named = ordered(&content.files);
+    let named: Vec<Value> = named.iter().map(Value::from).collect();
+    let held = files_hold(tx, &named, Hold::Shared).await?;
+    if let Some(missing) = content.files.iter().find(|file| !held.contains(file.as_bytes().as_slice())) {
+        return Ok(CommitOutcome::FileMissing(*missing));
     }
     if let Some(over) = quota_check(tx, owner_bytes_max, repo_id, &content.files).await? {
         return Ok(CommitOutcome::OverQuota(over));
@@ -79,6 +82,7 @@ pub(crate) async fn write_commit(
     own_commits_insert(tx, repo_id, content).await?;
     let files: Vec<Value> = content.files.iter().flat_map(|file| [repo_id.into(), file.into()]).collect();
     tx.insert_rows("INSERT INTO repo_file (repo_id, sha256)", 2, "ON CONFLICT DO NOTHING", &files).await?;
+    files_revive(tx, &named).await?;
     for &zone in &content.zones {
         files_join_zone(tx, &content.files, zone).await?;
     }
@@ -90,14 +94,6 @@ pub(crate) async fn write_commit(
         log_ref(tx, repo_id, &RefMove { name: ref_name, from: expected, to: Some(content.target) }, now).await?;
     }
     Ok(CommitOutcome::Applied)
-}
-
-/// Returns a file that the commit names and the catalog does not know.
-async fn first_missing(tx: &mut Tx, files: &[Sha256]) -> Result<Option<Sha256>, CatalogError> {
-    let list: Vec<Value> = files.iter().map(Value::from).collect();
-    let rows = rows_in_list(&mut *tx, "SELECT sha256 FROM lfs_file WHERE sha256 IN ({list})", &[], &list).await?;
-    let known: std::collections::HashSet<Vec<u8>> = rows.iter().map(|row| row.blob(0)).collect::<Result<_, _>>()?;
-    Ok(files.iter().find(|file| !known.contains(file.as_bytes().as_slice())).copied())
 }
 
 /// Makes the commits and tags among the objects known as the repository's own.

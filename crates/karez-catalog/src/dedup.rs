@@ -25,7 +25,7 @@ const FILTER_PAGE_KEYS: u64 = 10_000;
 
 impl Catalog {
     /// Finds the xorb that holds a chunk, and the other xorbs of a file that uses it, at most
-    /// `xorbs_max` in all; only members of the zones.
+    /// `xorbs_max` in all; only members of the zones, and nothing that is condemned.
     pub async fn dedup_lookup(
         &self,
         chunk: &ChunkHash,
@@ -43,7 +43,7 @@ impl Catalog {
              LEFT JOIN file_xorb x ON x.xorb = d.xorb
              LEFT JOIN xet_file f ON f.hash = x.file
              LEFT JOIN zone_file m ON m.sha256 = f.sha256 AND m.zone IN ({list})
-             WHERE d.chunk = $1
+             WHERE d.chunk = $1 AND NOT EXISTS (SELECT 1 FROM xorb_condemned c WHERE c.hash = d.xorb)
              ORDER BY CASE WHEN m.sha256 IS NULL THEN 1 ELSE 0 END, f.file_bytes DESC, f.created DESC, x.file LIMIT 1"
         );
         let mut values: Vec<Value> = vec![chunk.into()];
@@ -69,6 +69,7 @@ impl Catalog {
         let sql = format!(
             "SELECT x.xorb FROM file_xorb x
              WHERE x.file = $1 AND EXISTS (SELECT 1 FROM zone_xorb z WHERE z.hash = x.xorb AND z.zone IN ({list}))
+                 AND NOT EXISTS (SELECT 1 FROM xorb_condemned c WHERE c.hash = x.xorb)
              ORDER BY CASE WHEN x.place >= $2 THEN 0 ELSE 1 END, x.place LIMIT $3"
         );
         let mut values = args![file, place, xorbs_max].to_vec();

@@ -18,6 +18,8 @@
 //!   A redirect from before a move gives way to a repository that takes its address.
 //! - Every act on a public repository of this node writes an entry of the node's log in its own
 //!   transaction; indices have no gaps.
+//! - What is deleted was condemned before, for a grace, and nothing refers to it when it goes; who refers to it meanwhile
+//!   revives it (`garbage.rs`). A xorb is not registered while bytes of its name are being deleted.
 //! - Nobody comes to own more bytes than allowed: who adds to what an owner has holds the owner.
 //! - Ids of accounts, repositories and tokens are never given twice: an account's id is a trust zone.
 //! - Listings show what [`Viewer::may_see`] allows, by one condition in one place. Methods that take an
@@ -41,6 +43,8 @@ mod feed;
 mod feed_apply;
 mod file_use;
 mod follow;
+mod garbage;
+mod garbage_delete;
 mod git;
 mod have;
 mod incident;

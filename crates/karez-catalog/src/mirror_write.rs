@@ -5,6 +5,7 @@
 use karez_types::{GitOid, RepoId, Sha256, Timestamp, Zone};
 
 use crate::engine::{Tx, args, transact};
+use crate::garbage::{Hold, files_hold, files_revive};
 use crate::git::{objects_insert, oid_at, repo_lock};
 use crate::list::rows_in_list;
 use crate::model::MirrorWrite;
@@ -81,7 +82,7 @@ impl Catalog {
     }
 
     /// Lets a repository serve those of these files that are stored, and makes them members of the
-    /// zones. Returns how many are stored.
+    /// zones. What is condemned of them is revived. Returns how many are stored.
     pub async fn mirror_files_add(&self, repo: RepoId, files: &[Sha256], zones: &[Zone]) -> Result<u64, CatalogError> {
         let mut ordered = files.to_vec();
         ordered.sort_unstable();
@@ -91,24 +92,20 @@ impl Catalog {
             if !repo_lock(tx, repo, None).await? {
                 return tx.give_up(0);
             }
+            let stored = files_hold(tx, &list, Hold::Shared).await?;
             let sql = "INSERT INTO repo_file (repo_id, sha256)
                        SELECT CAST($1 AS BIGINT), l.sha256 FROM lfs_file l WHERE l.sha256 IN ({list}) ORDER BY l.sha256
                        ON CONFLICT DO NOTHING";
             rows_in_list(&mut *tx, sql, args![repo], &list).await?;
+            files_revive(tx, &list).await?;
             for &zone in zones {
                 files_join_zone(tx, &ordered, zone).await?;
             }
-            let stored = "SELECT sha256 FROM lfs_file WHERE sha256 IN ({list})";
-            let stored: std::collections::HashSet<Vec<u8>> = rows_in_list(&mut *tx, stored, &[], &list)
-                .await?
-                .iter()
-                .map(|row| row.blob(0))
-                .collect::<Result<_, _>>()?;
             Ok(stored.len() as u64)
         })
     }
 
-    /// Ends a repository's permission to serve these files. Their bytes stay until they are collected.
+    /// Ends a repository's permission to serve these files. Their bytes leave when nothing refers to them any more (see `garbage.rs`).
     pub async fn mirror_files_remove(&self, repo: RepoId, files: &[Sha256]) -> Result<(), CatalogError> {
         let list: Vec<Value> = files.iter().map(Value::from).collect();
         transact!(self, |tx| {

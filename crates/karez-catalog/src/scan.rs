@@ -59,6 +59,11 @@ impl Catalog {
         rows.iter().map(file_at).collect()
     }
 
+    /// Tells whether a way of putting a file together is registered, condemned or not.
+    pub async fn file_is_registered(&self, hash: &FileHash) -> Result<bool, CatalogError> {
+        Ok(self.pool.row("SELECT 1 FROM xet_file WHERE hash = $1", args![hash]).await?.is_some())
+    }
+
     /// Returns a page of all xorbs, by hash.
     pub async fn xorbs_scan(&self, after: Option<&XorbHash>, limit: u64) -> Result<Vec<XorbRow>, CatalogError> {
         let after = after.map_or(&[][..], |after| after.as_bytes());

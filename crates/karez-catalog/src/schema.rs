@@ -12,7 +12,7 @@ use crate::engine::{Engine, Pool, Tx, args};
 /// One step; its place in the list, counted from 1, is the version that it makes.
 pub(crate) struct Migration {
     pub(crate) name: &'static str,
-    /// Statements with `{id}`, `{int}`, `{text}`, `{blob}` and `{strict}` where the engines differ.
+    /// Statements with `{id}`, `{int}`, `{text}`, `{blob}` and `{strict}` where the engines differ, and `{now}`.
     pub(crate) sql: &'static str,
 }
 
@@ -25,6 +25,7 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
     Migration { name: "passwords and sessions", sql: include_str!("migrations/0005_sign_in.sql") },
     Migration { name: "publications, likes, collections", sql: include_str!("migrations/0006_commons.sql") },
     Migration { name: "quotas", sql: include_str!("migrations/0007_quotas.sql") },
+    Migration { name: "what leaves the store", sql: include_str!("migrations/0008_garbage.sql") },
 ];
 
 /// Key of PostgreSQL's advisory lock: "karez" and a number, as ASCII.
@@ -50,13 +51,13 @@ pub(crate) async fn migrate(pool: &Pool, migrations: &[Migration], now: Timestam
     if tx.engine() == Engine::Postgres {
         tx.execute("SELECT pg_advisory_xact_lock($1)", args![LOCK_KEY]).await?;
     }
-    tx.script(dialect(tx.engine(), VERSIONS)).await?;
+    tx.script(dialect(tx.engine(), VERSIONS, now)).await?;
     let found = version(&mut tx).await?;
     if found > known {
         return Err(CatalogError::NewerSchema { found, known });
     }
     for (position, migration) in migrations.iter().enumerate().skip(found as usize) {
-        tx.script(dialect(tx.engine(), migration.sql)).await?;
+        tx.script(dialect(tx.engine(), migration.sql, now)).await?;
         let version = position as i64 + 1;
         tx.execute(
             "INSERT INTO schema_version (version, name, applied) VALUES ($1, $2, $3)",
@@ -73,8 +74,8 @@ async fn version(tx: &mut Tx) -> Result<i64, CatalogError> {
     row.map_or(Ok(0), |row| row.int(0))
 }
 
-/// Writes the engine's own words into a statement. Text compares by bytes on both.
-fn dialect(engine: Engine, sql: &str) -> String {
+/// Writes the engine's own words into a statement, and the moment for `{now}`. Text compares by bytes on both.
+fn dialect(engine: Engine, sql: &str, now: Timestamp) -> String {
     let words = match engine {
         Engine::Sqlite => [
             // Ids of deleted accounts must not come back: an id is a trust zone.
@@ -92,7 +93,7 @@ fn dialect(engine: Engine, sql: &str) -> String {
             ("{strict}", ""),
         ],
     };
-    words.iter().fold(sql.to_owned(), |sql, (from, to)| sql.replace(from, to))
+    words.iter().fold(sql.replace("{now}", &now.0.to_string()), |sql, (from, to)| sql.replace(from, to))
 }
 
 #[cfg(test)]

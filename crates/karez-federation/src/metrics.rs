@@ -58,6 +58,11 @@ pub async fn metrics(hub: &Hub) -> Result<String, CatalogError> {
     for (state, count) in catalog.transfer_counts().await? {
         transfers.add("state", state.as_str(), count as f64);
     }
+    let garbage = catalog.garbage_totals().await?;
+    let mut waiting =
+        Figure::new("karez_garbage_bytes", "Stored bytes that nothing refers to, by how far they are.", false);
+    waiting.add("state", "condemned", garbage.stored_bytes as f64);
+    waiting.add("state", "leaving", garbage.leaving_bytes as f64);
     let mut entries = Figure::new("karez_feed_entries", "Entries of a peer's log that were read.", true);
     let mut asked = Figure::new("karez_feed_asked_seconds", "Seconds since a peer was asked with success.", false);
     let mut trouble = Figure::new("karez_feed_trouble", "1 while the log of a peer cannot be followed.", false);
@@ -96,6 +101,7 @@ pub async fn metrics(hub: &Hub) -> Result<String, CatalogError> {
         open,
         left,
         incidents,
+        waiting,
         Figure::one("karez_log_entries", "Entries of this node's log under its newest checkpoint.", true, size as f64),
         Figure::one(
             "karez_log_cosignatures",

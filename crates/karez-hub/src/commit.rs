@@ -235,7 +235,7 @@ impl Hub {
         let files: Vec<Sha256> = named.iter().map(|(sha256, _)| *sha256).collect();
         let unverified: Vec<Sha256> =
             named.iter().filter(|(_, is_verified)| !is_verified).map(|(hash, _)| *hash).collect();
-        let known = self.catalog.files_in_zones(&unverified, &pushing.zones()).await?;
+        let known = self.files_promised(&unverified, &pushing.zones()).await?;
         let known: HashSet<Sha256> = known.into_iter().collect();
         let briefs = self.files_read(&files).await?;
         let mut steps = Vec::with_capacity(changes.len());

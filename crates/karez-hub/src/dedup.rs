@@ -11,7 +11,7 @@ use karez_types::ChunkHash;
 use crate::{Hub, HubResult, Purpose, XetGrant};
 
 /// Seconds for which one key is used, and for which clients may refer to what an answer names.
-const KEY_SECS: i64 = 24 * 3600;
+pub(crate) const KEY_SECS: i64 = 24 * 3600;
 
 /// Xorbs in one answer; those of a 5 GB file fill the bytes of one first.
 pub(crate) const XORBS_MAX: u64 = 512;

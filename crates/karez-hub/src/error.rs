@@ -109,6 +109,9 @@ pub enum HubError {
     /// The sender stopped sending, or sent too slowly.
     #[error("the upload stopped before its end: {0}")]
     BodyBroken(String),
+    /// A file is said to use a xorb that is not stored here, or not any more.
+    #[error("the file refers to xorb {0}, which is not stored here; upload the xorb first")]
+    XorbMissing(karez_types::XorbHash),
     /// No room on the disk. What was stored before stays readable.
     #[error("the node has no room left to store this; tell its operator. Nothing of this request was kept.")]
     StorageFull,

@@ -6,7 +6,8 @@
 //! the store may rebuild an index that it finds damaged.
 //!
 //! It may run beside a node that works: whatever is written meanwhile is written bottom up, so what
-//! the walk comes across is whole. Only a repository that is deleted during its own walk may be
+//! the walk comes across is whole. What it misses is looked for once more: it may have been deleted since
+//! its row was read, as what nothing refers to is. Only a repository that is deleted during its own walk may be
 //! reported; run the check again then.
 
 use std::collections::{HashMap, HashSet};
@@ -71,6 +72,8 @@ pub struct FsckCounts {
     pub stored_bytes: u64,
     /// Xorbs without a row: left from uploads that did not end. Harmless.
     pub orphans: u64,
+    /// Bytes of xorbs that nothing refers to and that wait to be removed.
+    pub waiting_bytes: u64,
 }
 
 /// What a check found.
@@ -117,6 +120,8 @@ impl Hub {
         check.repos().await?;
         check.files().await?;
         check.xorbs().await?;
+        let waiting = self.catalog.garbage_totals().await?;
+        check.report.counts.waiting_bytes = waiting.stored_bytes + waiting.leaving_bytes;
         Ok(check.report)
     }
 }
@@ -300,6 +305,7 @@ impl Check<'_> {
                 }
                 let subject = format!("file {sha256} of {address}");
                 match stored.get(sha256) {
+                    None if repo.mirror.is_some() && self.came_or_went(repo.id, *sha256).await? => {}
                     None => self.report.add(&subject, "it is not stored"),
                     Some(bytes) if *bytes != named[sha256] => {
                         let claimed = named[sha256];
@@ -313,6 +319,17 @@ impl Check<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Whether a file of a mirror was evicted or came back since it was looked at.
+    async fn came_or_went(&self, repo: RepoId, sha256: Sha256) -> HubResult<bool> {
+        let catalog = &self.hub.catalog;
+        Ok(!catalog.files_by_sha256(&[sha256]).await?.is_empty() || !catalog.repo_file_has(repo, &sha256).await?)
+    }
+
+    /// Whether a file was deleted since its row was read.
+    async fn is_gone(&self, file: &FileRow) -> HubResult<bool> {
+        Ok(!self.hub.catalog.file_is_registered(&file.hash).await?)
     }
 
     /// Every file: do its terms name stored chunks, and do those make its hash and length?
@@ -340,6 +357,7 @@ impl Check<'_> {
             let range = term.chunk_start..term.chunk_end;
             let index = match self.hub.store.xorb_index(term.xorb).await {
                 Ok(Some(index)) => index,
+                Ok(None) if self.is_gone(file).await? => return Ok(false),
                 Ok(None) => {
                     self.report.add(&subject, format!("its xorb {} is missing", term.xorb));
                     return Ok(false);
@@ -383,6 +401,11 @@ impl Check<'_> {
             match stream.try_next().await {
                 Ok(Some(bytes)) => digest.update(&bytes),
                 Ok(None) => break,
+                Err(HubError::Damaged(_) | HubError::Store(StoreError::Missing { .. }))
+                    if self.is_gone(file).await? =>
+                {
+                    return Ok(());
+                }
                 Err(HubError::Damaged(what)) => {
                     self.report.add(&subject, what);
                     return Ok(());
@@ -419,9 +442,15 @@ impl Check<'_> {
         let mut listed = self.hub.store.xorb_list();
         while let Some((hash, _)) = listed.try_next().await? {
             // One that was pushed since the rows were read is no orphan, but counts as one here.
-            self.report.counts.orphans += u64::from(!known.contains(&hash));
+            let is_orphan = !known.contains(&hash) && !self.hub.catalog.xorb_is_leaving(hash).await?;
+            self.report.counts.orphans += u64::from(is_orphan);
         }
         Ok(())
+    }
+
+    /// Whether a xorb was deleted since its row was read.
+    async fn is_deleted(&self, row: &XorbRow) -> HubResult<bool> {
+        Ok(self.hub.catalog.xorbs_get(&[row.hash]).await?.is_empty())
     }
 
     async fn xorb(&mut self, row: &XorbRow) -> HubResult<()> {
@@ -433,6 +462,7 @@ impl Check<'_> {
         };
         let index = match index {
             Ok(Some(index)) => index,
+            Ok(None) if self.is_deleted(row).await? => return Ok(()),
             Ok(None) => {
                 self.report.add(&subject, "it is missing");
                 return Ok(());
@@ -444,7 +474,8 @@ impl Check<'_> {
             Err(error) => return Err(error.into()),
         };
         // The index may come from memory: look at the xorb itself too.
-        if store.xorb_stored_bytes(row.hash).await? != Some(row.stored_bytes) {
+        let stored_bytes = store.xorb_stored_bytes(row.hash).await?;
+        if stored_bytes != Some(row.stored_bytes) && !self.is_deleted(row).await? {
             self.report.add(&subject, format!("it is not {} bytes long", row.stored_bytes));
         }
         if (index.stored_bytes(), index.raw_bytes(), index.chunk_count())

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::{Stream, StreamExt};
-use karez_catalog::{Catalog, FileBrief, FileRow, NewFile};
+use karez_catalog::{Brought, Catalog, FileBrief, FileRow, FilesInserted, NewFile};
 use karez_formats::xet::{BuiltXorb, Chunk, Chunker, FileHasher, Term, XorbBuilder, XorbIndex, chunk_hash};
 use karez_store::{StagedXorb, Store};
 use karez_types::{AccountId, ChunkHash, Sha256, XorbHash, Zone};
@@ -55,6 +55,17 @@ impl Hub {
         expected: Expected,
         body: impl Stream<Item = HubResult<Bytes>> + Send,
     ) -> HubResult<FileBrief> {
+        self.ingest_from(owner, Brought::ByClient, expected, body).await
+    }
+
+    /// As [`Hub::ingest`], from whomever it comes.
+    pub(crate) async fn ingest_from(
+        &self,
+        owner: AccountId,
+        brought: Brought,
+        expected: Expected,
+        body: impl Stream<Item = HubResult<Bytes>> + Send,
+    ) -> HubResult<FileBrief> {
         let zone = Zone::of_owner(owner);
         let mut body = pin!(body);
         let _place = self.uploads.acquire().await.expect("the semaphore is never closed");
@@ -66,7 +77,7 @@ impl Hub {
         };
         let bytes_max = expected.file_bytes.unwrap_or(u64::MAX).min(self.limits.file_bytes_max);
         let mut cutting = Cutting { chunker: Chunker::new(), packing: Packing::new(lookup) };
-        let mut writing = Writing { zone, stage: None, names: Vec::new() };
+        let mut writing = Writing { zone, brought, stage: None, names: Vec::new() };
         let mut received_bytes = 0u64;
         let mut batch = Vec::new();
         let mut batch_bytes = 0;
@@ -130,9 +141,8 @@ impl Hub {
             Packed::End(BuiltXorb { hash, bytes, index }) => {
                 stage.write(bytes.into()).await?;
                 if let Some(stage) = writing.stage.take() {
-                    stage.publish(hash, &index).await?;
+                    self.xorb_publish(stage, hash, &index, writing.zone, writing.brought).await?;
                 }
-                self.xorb_register(hash, &index, writing.zone).await?;
                 writing.names.push(hash);
             }
         }
@@ -162,14 +172,19 @@ impl Hub {
         let dedup_keys = dedup_keys.into_iter().map(|(chunk, source)| (chunk, name(source))).collect();
         let brief = FileBrief { hash: hasher.finish(), sha256, file_bytes };
         let row = FileRow { hash: brief.hash, sha256, file_bytes, terms };
-        self.catalog.files_insert(&[NewFile { row, dedup_keys }], writing.zone, self.clock.now()).await?;
-        Ok(brief)
+        let file = NewFile { row, dedup_keys };
+        match self.catalog.file_insert(&file, writing.zone, writing.brought, self.clock.now()).await? {
+            FilesInserted::Registered => Ok(brief),
+            // One that held the same chunks when the file began to come is gone. The next try will not find it.
+            FilesInserted::XorbMissing(_) => Err(HubError::Busy),
+        }
     }
 }
 
 /// Xorbs on their way into the store.
 struct Writing {
     zone: Zone,
+    brought: Brought,
     /// The xorb that is being built; dropping it leaves nothing behind.
     stage: Option<StagedXorb>,
     /// Names of those that are published, by their number.

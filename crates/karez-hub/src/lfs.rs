@@ -21,7 +21,7 @@ use crate::{Actor, Expected, Hub, HubError, HubResult, Purpose, Right, XetScope,
 
 /// Seconds for which an upload address holds. Longer than download addresses: clients get all
 /// addresses of a push at once and may need a day on a slow line to come to the last.
-const UPLOAD_SECS: i64 = 7 * 24 * 3600;
+pub(crate) const UPLOAD_SECS: i64 = 7 * 24 * 3600;
 
 /// Most parts of one object: the batch answer carries an address for each.
 const PARTS_MAX: u64 = 1_000;
@@ -224,7 +224,7 @@ impl Hub {
         let wanted: HashMap<Sha256, u64> = fitting.map(|object| (object.sha256, object.file_bytes)).collect();
         self.quota_foresee(pushing, &wanted).await?;
         let asked: Vec<Sha256> = objects.iter().map(|object| object.sha256).collect();
-        let known = self.catalog.files_in_zones(&asked, &pushing.zones()).await?;
+        let known = self.files_promised(&asked, &pushing.zones()).await?;
         let Pushing { repo, bringer } = pushing;
         let token_secs = self.limits.xet_token_secs;
         let mut plan = Vec::with_capacity(objects.len());
@@ -283,7 +283,7 @@ impl Hub {
             return Err(HubError::TooLarge { what: "the file", limit, setting: "file_bytes_max" });
         }
         self.quota_foresee(&pushing, &HashMap::from([(object.sha256, object.file_bytes)])).await?;
-        let known = self.catalog.files_in_zones(&[object.sha256], &pushing.zones()).await?;
+        let known = self.files_promised(&[object.sha256], &pushing.zones()).await?;
         if !known.is_empty() {
             return Ok(LfsAction::Nothing);
         }
@@ -416,7 +416,7 @@ impl Hub {
     /// Returns the object when it is registered for the owner.
     async fn lfs_completed(&self, ticket: &Ticket) -> HubResult<Option<FileBrief>> {
         let asked = [ticket.object.sha256];
-        if self.catalog.files_in_zones(&asked, &[Zone::of_owner(ticket.owner)]).await?.is_empty() {
+        if self.files_promised(&asked, &[Zone::of_owner(ticket.owner)]).await?.is_empty() {
             return Ok(None);
         }
         Ok(self.catalog.files_by_sha256(&asked).await?.into_iter().next())
@@ -468,7 +468,7 @@ impl Hub {
     pub async fn lfs_verify(&self, actor: &Actor, address: &RepoAddress, object: LfsObject) -> HubResult<()> {
         let pushing = self.push_open(actor, address, PushPlace::Undecided).await?;
         let asked = [object.sha256];
-        let known = !self.catalog.files_in_zones(&asked, &pushing.zones()).await?.is_empty();
+        let known = !self.files_promised(&asked, &pushing.zones()).await?.is_empty();
         let briefs = self.catalog.files_by_sha256(&asked).await?;
         match briefs.first().filter(|_| known) {
             Some(brief) if brief.file_bytes == object.file_bytes => Ok(()),

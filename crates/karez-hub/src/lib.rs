@@ -39,6 +39,7 @@ mod file_read;
 mod first_commit;
 mod first_run;
 mod fsck;
+mod garbage;
 mod git_fetch;
 mod ingest;
 mod last_commit;
@@ -93,6 +94,7 @@ pub use error::{HubError, HubResult};
 pub use far::{FarFile, FarFiles, FileStream};
 pub use file_map::MappedFile;
 pub use fsck::{FsckCounts, FsckDepth, FsckProblem, FsckReport};
+pub use garbage::{GarbageRound, GarbageSettings};
 pub use git_fetch::{GitFetch, GitRefs, PackPlan};
 pub use ingest::Expected;
 pub use karez_catalog::{
@@ -185,6 +187,7 @@ pub struct Hub {
     pub(crate) parameter_counts: safetensors_metadata::CountsCache,
     pub(crate) readiness: ready::Readiness,
     pub(crate) mapped_files: file_map::MappedFiles,
+    pub(crate) garbage: garbage::Seen,
     pub(crate) far: far::Bringer,
     pub(crate) log: log::LogDesk,
     pub(crate) search: search::SearchDesk,
@@ -222,6 +225,7 @@ impl Hub {
             parameter_counts: safetensors_metadata::CountsCache::default(),
             readiness: ready::Readiness::default(),
             mapped_files: file_map::MappedFiles::default(),
+            garbage: garbage::Seen::default(),
             far: far::Bringer::default(),
             search: search::SearchDesk::default(),
             hash_desk: passwords::HashDesk::default(),

@@ -171,6 +171,15 @@ fn damaged(oid: GitOid, what: impl std::fmt::Display) -> HubError {
 /// Objects asked of the catalog in one query.
 const BATCH: usize = 500;
 
+impl Objects {
+    /// Forgets what large files are made of and called: what was deleted may come again in another way.
+    pub(crate) fn large_files_forget(&self) {
+        self.files.clear();
+        self.rows.clear();
+        self.resolved.clear();
+    }
+}
+
 impl Hub {
     /// Reads an object that something stored points at, so it must be there.
     async fn object_read(&self, oid: GitOid, kind: GitKind) -> HubResult<Vec<u8>> {

@@ -153,6 +153,7 @@ impl Hub {
         let target = self.repo_open(actor, target, Right::Write).await?;
         let own = self.files_of_repo(&source, files).await?;
         self.catalog.file_zone_add(&own, target.zone()).await?;
+        let own = self.files_promised(&own, &[target.zone()]).await?;
         Ok(files.iter().filter(|file| !own.contains(file)).copied().collect())
     }
 

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt};
-use karez_catalog::{FileRow, NewFile};
+use karez_catalog::{Brought, FileRow, FilesInserted, NewFile};
 use karez_formats::xet::{
     FileHasher, IndexedChunk, Shard, ShardError, ShardFile, ShardLimits, ShardTerm, ShardXorb, Term, XorbIndex,
     range_hash,
@@ -58,7 +58,8 @@ impl Hub {
     /// `progress` is called often while the files are read.
     ///
     /// # Errors
-    /// [`HubError::Invalid`] with the first thing that is wrong; then no file of it is registered.
+    /// [`HubError::Invalid`] or [`HubError::XorbMissing`] with the first thing that is wrong; then no file of it is
+    /// registered.
     pub async fn shard_put(
         &self,
         grant: &XetGrant,
@@ -99,21 +100,22 @@ impl Hub {
         let sha256s: Vec<Sha256> = new_files.iter().map(|file| file.row.sha256).collect();
         let mine = self.catalog.files_in_zones(&sha256s, &[grant.zone()]).await?;
         let was_new = mine.len() < sha256s.iter().collect::<HashSet<_>>().len();
-        self.catalog.files_insert(&new_files, grant.zone(), self.clock.now()).await?;
-        Ok(was_new)
+        let (zone, now) = (grant.zone(), self.clock.now());
+        match self.catalog.files_insert(&new_files, zone, Brought::ByClient, now).await? {
+            FilesInserted::Registered => Ok(was_new),
+            FilesInserted::XorbMissing(xorb) => Err(HubError::XorbMissing(xorb)),
+        }
     }
 
-    /// Checks that the caller may refer to every xorb that the files name.
+    /// Checks that the caller may refer to every xorb that the files name. They stay while the files are read.
     async fn xorbs_check(&self, grant: &XetGrant, files: &[ShardFile]) -> HubResult<()> {
         let named: HashSet<XorbHash> = files.iter().flat_map(|file| &file.terms).map(|term| term.xorb).collect();
         let named: Vec<XorbHash> = named.into_iter().collect();
         let known: HashSet<XorbHash> =
             self.catalog.xorbs_in_zones(&named, &grant.known_zones()).await?.into_iter().collect();
         match named.iter().find(|xorb| !known.contains(xorb)) {
-            None => Ok(()),
-            Some(xorb) => Err(HubError::Invalid(format!(
-                "the shard refers to xorb {xorb}, which is not stored here; upload the xorb first"
-            ))),
+            None => Ok(self.catalog.xorbs_touch(&named, self.clock.now()).await?),
+            Some(xorb) => Err(HubError::XorbMissing(*xorb)),
         }
     }
 

@@ -4,8 +4,8 @@ use std::pin::pin;
 
 use bytes::Bytes;
 use futures::{Stream, StreamExt};
-use karez_catalog::XorbRow;
-use karez_formats::xet::{XorbError, XorbIndex, XorbVerifier};
+use karez_catalog::Brought;
+use karez_formats::xet::{XorbError, XorbVerifier};
 use karez_types::{XorbHash, Zone};
 use tokio::task::JoinHandle;
 
@@ -22,12 +22,16 @@ impl From<XorbError> for HubError {
 }
 
 impl Hub {
-    /// Tells whether the caller's zones have this xorb, so that it need not be sent.
+    /// Tells whether the caller's zones have this xorb, so that it need not be sent; the caller may count on it.
     ///
     /// # Errors
     /// When the catalog fails.
     pub async fn xorb_known(&self, grant: &XetGrant, hash: XorbHash) -> HubResult<bool> {
-        Ok(!self.catalog.xorbs_in_zones(&[hash], &grant.known_zones()).await?.is_empty())
+        if self.catalog.xorbs_offered(&[hash], &grant.known_zones()).await?.is_empty() {
+            return Ok(false);
+        }
+        self.catalog.xorbs_touch(&[hash], self.clock.now()).await?;
+        Ok(true)
     }
 
     /// Returns the stored length of a xorb that the caller's zones have.
@@ -58,13 +62,14 @@ impl Hub {
         if self.xorb_known(grant, hash).await? {
             return Ok(false);
         }
-        self.xorb_receive(grant.zone(), hash, body).await.map(|()| true)
+        self.xorb_receive(grant.zone(), Brought::ByClient, hash, body).await.map(|()| true)
     }
 
     /// Takes a xorb into a zone; nothing of it is kept unless its bytes are this xorb.
     pub(crate) async fn xorb_receive(
         &self,
         zone: Zone,
+        brought: Brought,
         hash: XorbHash,
         body: impl Stream<Item = HubResult<Bytes>> + Send,
     ) -> HubResult<()> {
@@ -87,19 +92,7 @@ impl Hub {
         }
         verifying.push(batch).await?;
         let index = verifying.finish().await?.finish(hash)?;
-        stage.publish(hash, &index).await?;
-        self.xorb_register(hash, &index, zone).await
-    }
-
-    /// Writes the row of a xorb that is durable.
-    pub(crate) async fn xorb_register(&self, hash: XorbHash, index: &XorbIndex, zone: Zone) -> HubResult<()> {
-        let row = XorbRow {
-            hash,
-            stored_bytes: index.stored_bytes(),
-            raw_bytes: index.raw_bytes(),
-            chunk_count: index.chunk_count(),
-        };
-        Ok(self.catalog.xorb_insert(&row, zone, self.clock.now()).await?)
+        self.xorb_publish(stage, hash, &index, zone, brought).await
     }
 }
 

@@ -175,6 +175,11 @@ impl Store {
         self.inner.backend.stored_bytes(&name::xorb(hash)).await
     }
 
+    /// Forgets the indexes that are in memory: xorbs may have been removed, and come again, by other processes.
+    pub fn indexes_forget(&self) {
+        self.inner.indexes.clear();
+    }
+
     /// Removes a xorb, then its index. Fine when there is none.
     ///
     /// # Errors

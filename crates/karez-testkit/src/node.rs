@@ -169,6 +169,23 @@ impl TestNode {
         TestNode::start_with(NodeOptions::default()).await
     }
 
+    /// Opens another hub on the database, folder and clock of a node that stores in its folder, as a second process of
+    /// the same node would.
+    pub async fn start_beside(node: &TestNode) -> Hub {
+        let database = format!("sqlite:{}", node.folder.path().join("catalog.sqlite").display());
+        let location = StoreLocation::Folder(node.folder.path().join("objects"));
+        Hub::new(HubParts {
+            catalog: Catalog::open(&database, TestNode::START).await.expect("the node's database opens again"),
+            store: Store::open(location, 16 << 20).await.expect("the node's store opens again"),
+            limits: node.hub.limits().clone(),
+            signing_key: [7; 32],
+            log_keys: log_keys(1),
+            high_water: Arc::new(NoHighWater),
+            clock: node.clock.clone(),
+            entropy: Arc::new(SeededEntropy::new(2)),
+        })
+    }
+
     /// Starts a node that asks nothing of remotes.
     pub async fn start_alone() -> TestNode {
         TestNode::start_with(NodeOptions { is_alone: true, ..NodeOptions::default() }).await

@@ -1,4 +1,4 @@
-//! What a node does by itself while it runs: sign its log, keep the search index in step, write down counts, throw away abandoned uploads and what was passed on.
+//! What a node does by itself while it runs: sign its log, keep the search index in step, write down counts, throw away abandoned uploads, what was passed on, and bytes that nothing refers to.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use karez_federation::Federation;
 use karez_federation::upstream::Upstreams;
-use karez_hub::{Hub, IndexPlace, SearchProgress};
+use karez_hub::{GarbageSettings, Hub, IndexPlace, SearchProgress};
 use tokio::task::JoinHandle;
 
 /// How often. A crash loses the counts of at most this long, nothing else.
@@ -27,11 +27,19 @@ pub struct Chores {
     counts: JoinHandle<()>,
     log: JoinHandle<()>,
     search: JoinHandle<()>,
+    garbage: JoinHandle<()>,
 }
 
 /// Starts the chores.
-pub fn start(hub: Arc<Hub>, upstreams: Arc<Upstreams>, federation: Arc<Federation>, index: PathBuf) -> Chores {
+pub fn start(
+    hub: Arc<Hub>,
+    upstreams: Arc<Upstreams>,
+    federation: Arc<Federation>,
+    index: PathBuf,
+    garbage: GarbageSettings,
+) -> Chores {
     Chores {
+        garbage: garbage_start(Arc::clone(&hub), garbage),
         search: search_start(Arc::clone(&hub), index),
         counts: counts_start(Arc::clone(&hub), upstreams),
         log: log_start(hub, federation),
@@ -121,11 +129,37 @@ fn counts_start(hub: Arc<Hub>, upstreams: Arc<Upstreams>) -> JoinHandle<()> {
     })
 }
 
+/// Of all processes of the node one begins a round when it is time; the others hear of what went.
+fn garbage_start(hub: Arc<Hub>, settings: GarbageSettings) -> JoinHandle<()> {
+    tokio::spawn(async move {
+        loop {
+            tokio::time::sleep(EVERY).await;
+            if let Err(error) = hub.garbage_follow().await {
+                tracing::warn!(%error, "could not look whether another process removed bytes");
+            }
+            match hub.garbage_round_due(&settings).await {
+                Ok(Some(round)) if round.xorbs_freed > 0 => tracing::info!(
+                    freed_bytes = round.freed_bytes,
+                    xorbs = round.xorbs_freed,
+                    waiting_bytes = round.waiting.stored_bytes,
+                    "bytes that nothing referred to any more left the store"
+                ),
+                Ok(_) => {}
+                Err(error) => {
+                    let source = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
+                    tracing::warn!(%error, source, "could not remove all bytes that nothing refers to; the next round goes on");
+                }
+            }
+        }
+    })
+}
+
 /// Ends the chores and writes down what was counted since.
 pub async fn finish(chores: Chores, hub: &Hub, upstreams: &Upstreams) {
     chores.counts.abort();
     chores.log.abort();
     chores.search.abort();
+    chores.garbage.abort();
     counts_write(hub, upstreams).await;
 }
 

@@ -72,6 +72,8 @@ pub enum Command {
     Upstream(Upstream),
     /// Check everything that is stored. Changes nothing.
     Fsck(Fsck),
+    /// Free the bytes that nothing refers to any more. The node does this by itself, every hour.
+    Gc,
     /// The log of this node: what it published, for anyone to verify.
     #[command(subcommand)]
     Log(crate::log::cli::Log),

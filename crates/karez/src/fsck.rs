@@ -27,6 +27,7 @@ pub async fn run(command: &Fsck, settings: &Settings, as_json: bool) -> anyhow::
         "deep": command.deep,
         "repos": counts.repos, "refs": counts.refs, "objects": counts.objects, "files": counts.files,
         "xorbs": counts.xorbs, "stored_bytes": counts.stored_bytes, "orphans": counts.orphans,
+        "waiting_bytes": counts.waiting_bytes,
         "log_entries": log.entries, "log_unsigned": log.unsigned,
         "problems": problems, "problems_not_shown": report.problems_not_shown,
     });
@@ -40,6 +41,9 @@ pub async fn run(command: &Fsck, settings: &Settings, as_json: bool) -> anyhow::
     ));
     if counts.orphans > 0 {
         lines.push(format!("{} xorbs belong to no upload that ended. They are harmless.", counts.orphans));
+    }
+    if counts.waiting_bytes > 0 {
+        lines.push(format!("{} of these bytes are used by nothing and wait to be removed.", counts.waiting_bytes));
     }
     lines.push(format!("Derived the log anew from its {} entries; {} wait to be signed.", log.entries, log.unsigned));
     lines.push(match is_clean {

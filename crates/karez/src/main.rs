@@ -14,6 +14,7 @@ mod config;
 mod data_folder;
 mod federation;
 mod fsck;
+mod gc;
 mod log;
 mod node;
 mod print;
@@ -83,6 +84,7 @@ async fn command(cli: Cli, settings: Settings) -> anyhow::Result<ExitCode> {
         Command::Repo(command) => admin::repo::run(command, &settings, cli.json).await,
         Command::Upstream(command) => upstream::run(command, &settings, cli.json).await,
         Command::Fsck(command) => fsck::run(&command, &settings, cli.json).await,
+        Command::Gc => gc::run(&settings, cli.json).await,
         Command::Log(command) => log::run(command, &settings, cli.json).await,
         Command::Peer(command) => federation::peer::run(command, &settings, cli.json).await,
         Command::Goals => federation::goals::run(&settings, cli.json).await,

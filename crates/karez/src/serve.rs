@@ -67,6 +67,7 @@ pub async fn run(serve: &Serve, settings: &Settings) -> anyhow::Result<()> {
         Arc::clone(&upstreams),
         Arc::clone(&federation),
         settings.data_dir.join("search"),
+        settings.garbage,
     );
     let running = federation.start();
     let cut = karez_server::serve(listener, state, stop, Duration::from_secs(settings.stop_secs_max)).await;

@@ -3,8 +3,9 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use karez_catalog::{
-    Account, AccountCreated, AccountKind, Catalog, CommitContent, CommitWrite, FileRow, NewAccount, NewDiscussion,
-    NewFile, NewObject, NewPullRequest, NewRepo, Proposal, Repo, RepoCreated, XorbRow,
+    Account, AccountCreated, AccountKind, Brought, Catalog, CommitContent, CommitWrite, FileRow, FilesInserted,
+    NewAccount, NewDiscussion, NewFile, NewObject, NewPullRequest, NewRepo, Proposal, Repo, RepoCreated, XorbInserted,
+    XorbRow,
 };
 use karez_formats::git::{GitKind, object_id};
 use karez_formats::xet::Term;
@@ -97,6 +98,11 @@ impl Db {
         }
     }
 
+    /// Tells whether several transactions write at once.
+    pub fn has_many_writers(&self) -> bool {
+        matches!(self.place, Place::Schema { .. })
+    }
+
     /// Counts the rows of a table.
     pub async fn count(&self, table: &str) -> i64 {
         let sql = format!("SELECT COUNT(*) FROM {table}");
@@ -168,12 +174,23 @@ impl Db {
     /// Stores a file with this SHA-256 and xet hash, made of one term of each of these xorbs.
     pub async fn file_of(&self, sha256: u8, hash: u8, xorbs: &[u8], zone: Zone) -> FileRow {
         for &xorb in xorbs {
-            self.catalog.xorb_insert(&xorb_row(xorb), zone, NOW).await.unwrap();
+            self.xorb(xorb, zone).await;
         }
         let row = file_row(sha256, hash, xorbs);
         let file = NewFile { row: row.clone(), dedup_keys: Vec::new() };
-        self.catalog.file_insert(&file, zone, NOW).await.unwrap();
+        let outcome = self.catalog.file_insert(&file, zone, Brought::ByClient, NOW).await.unwrap();
+        assert_eq!(outcome, FilesInserted::Registered);
         row
+    }
+
+    /// Stores a xorb that a client brought, named after the letter.
+    pub async fn xorb(&self, letter: u8, zone: Zone) {
+        self.xorb_at(letter, zone, Brought::ByClient, NOW).await;
+    }
+
+    pub async fn xorb_at(&self, letter: u8, zone: Zone, brought: Brought, now: Timestamp) {
+        let outcome = self.catalog.xorb_insert(&xorb_row(letter), zone, brought, now, || async { true }).await.unwrap();
+        assert_eq!(outcome, XorbInserted::Registered);
     }
 }
 

@@ -1,6 +1,6 @@
 //! Xorbs, files, zones, deduplication.
 
-use karez_catalog::{DedupHit, NewFile};
+use karez_catalog::{Brought, DedupHit, FilesInserted, NewFile};
 use karez_types::{AccountId, ChunkHash, Sha256, XorbHash, Zone};
 
 use crate::db::{Db, NOW, cases, file_row, xorb_row};
@@ -46,10 +46,11 @@ async fn the_first_way_of_a_file_stays_and_the_second_resolves(db: &Db) {
 }
 
 async fn a_file_must_not_name_an_unknown_xorb(db: &Db) {
-    db.catalog.xorb_insert(&xorb_row(10), A, NOW).await.unwrap();
+    db.xorb(10, A).await;
     let good = NewFile { row: file_row(1, 1, &[10]), dedup_keys: Vec::new() };
     let bad = NewFile { row: file_row(2, 2, &[10, 11]), dedup_keys: Vec::new() };
-    assert!(db.catalog.files_insert(&[good, bad], A, NOW).await.is_err());
+    let outcome = db.catalog.files_insert(&[good, bad], A, Brought::ByClient, NOW).await.unwrap();
+    assert_eq!(outcome, FilesInserted::XorbMissing(XorbHash([11; 32])));
     assert_eq!(db.count("xet_file").await, 0, "all or none");
 }
 
@@ -69,7 +70,7 @@ async fn zones_are_apart(db: &Db) {
 }
 
 async fn many_files_at_once(db: &Db) {
-    db.catalog.xorb_insert(&xorb_row(10), A, NOW).await.unwrap();
+    db.xorb(10, A).await;
     let files: Vec<NewFile> = (0..2000u32)
         .map(|number| {
             let mut row = file_row(0, 0, &[10]);
@@ -80,10 +81,13 @@ async fn many_files_at_once(db: &Db) {
         .collect();
     // Two clients bring the same shard at once, one of them backwards.
     let backwards: Vec<_> = files.iter().rev().cloned().collect();
-    let (left, right) =
-        tokio::join!(db.catalog.files_insert(&files, A, NOW), db.catalog.files_insert(&backwards, B, NOW));
-    left.unwrap();
-    right.unwrap();
+    let (left, right) = tokio::join!(
+        db.catalog.files_insert(&files, A, Brought::ByClient, NOW),
+        db.catalog.files_insert(&backwards, B, Brought::ByClient, NOW)
+    );
+    for outcome in [left, right] {
+        assert_eq!(outcome.unwrap(), FilesInserted::Registered);
+    }
     let hashes: Vec<_> = files.iter().map(|file| file.row.sha256).collect();
     for zone in [A, B] {
         assert_eq!(db.catalog.files_in_zones(&hashes, &[zone]).await.unwrap().len(), 2000);
@@ -98,13 +102,14 @@ async fn chunks_lead_to_the_xorbs_of_their_file(db: &Db) {
     // Asked before anything is stored, the filter begins to fill.
     assert_eq!(db.catalog.dedup_lookup(&chunk(1), &zones, 10).await.unwrap(), None);
     for number in [10, 11, 12, 13] {
-        db.catalog.xorb_insert(&xorb_row(number), if number == 13 { B } else { A }, NOW).await.unwrap();
+        db.xorb(number, if number == 13 { B } else { A }).await;
     }
     let file = NewFile {
         row: file_row(1, 1, &[10, 11, 12, 13]),
         dedup_keys: vec![(chunk(1), xorb(10)), (chunk(2), xorb(11)), (chunk(2), xorb(11)), (chunk(3), xorb(13))],
     };
-    db.catalog.file_insert(&file, A, NOW).await.unwrap();
+    let outcome = db.catalog.file_insert(&file, A, Brought::ByClient, NOW).await.unwrap();
+    assert_eq!(outcome, FilesInserted::Registered);
     // While the filter fills and after, with keys from before and from after.
     for _ in 0..50 {
         let hit = db.catalog.dedup_lookup(&chunk(2), &zones, 10).await.unwrap();

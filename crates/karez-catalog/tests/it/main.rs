@@ -7,6 +7,7 @@ mod db;
 mod discussions;
 mod feeds;
 mod files;
+mod garbage;
 mod lines;
 mod listing;
 mod log;

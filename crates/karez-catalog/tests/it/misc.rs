@@ -171,7 +171,7 @@ fn futures_can_move_between_threads() {
     fn check(catalog: &Catalog, write: &karez_catalog::CommitWrite) {
         sendable(catalog.commit_apply(write, NOW));
         sendable(catalog.token_lookup(&[0; 32]));
-        sendable(catalog.files_insert(&[], karez_types::Zone::PUBLIC, NOW));
+        sendable(catalog.files_insert(&[], karez_types::Zone::PUBLIC, karez_catalog::Brought::ByClient, NOW));
     }
     let _ = check;
 }

@@ -85,6 +85,7 @@ async fn what_was_published_before_the_table_is_known(db: &Db) {
     filled(db).await;
     let told_before = told(&all(db).await);
     // The database as the version before left it.
+    crate::garbage::before_the_tables(db).await;
     for table in ["collection_item", "collection", "repo_like", "publication"] {
         db.sql(&format!("DROP TABLE {table}")).await;
     }

@@ -2,7 +2,7 @@
 //! no longer kept. See [`policy::evict`](crate::policy::evict) for what a file is worth.
 //!
 //! A file that goes is one that its mirrors do not serve any more: readers see a file that is not here, and the next who
-//! wants it brings it back. Its bytes leave the disk with garbage collection. Until then they are stored, and a file
+//! wants it brings it back. Its bytes leave the store after a grace (karez-hub, `garbage.rs`). Until then a file
 //! that is wanted again is taken from there instead of from afar.
 //!
 //! What pull-through brings is admitted before it is kept (`upstream::stay`); what following brings is wanted whole. What

@@ -77,6 +77,8 @@ pub(super) struct Engine {
     pub(super) work: Arc<Work>,
     pub(super) shared: Arc<Shared>,
     pub(super) layout: Layout,
+    /// By which it works; made use of again when chunks that were here are gone.
+    plan: Plan,
     pub(super) slots: Vec<Slot>,
     open: HashMap<SpanId, OpenSpan>,
     workers: JoinSet<WorkerEnd>,
@@ -118,6 +120,7 @@ impl Engine {
             work,
             shared: Arc::new(shared),
             layout: plan.layout.clone(),
+            plan: plan.clone(),
             slots: Vec::new(),
             open: HashMap::new(),
             workers: JoinSet::new(),
@@ -147,6 +150,9 @@ impl Engine {
             if let Some(brief) = self.put_together().await? {
                 return Ok(Fetched::File(brief));
             }
+            if let Some(plan) = self.lost_chunks() {
+                return Ok(Fetched::OtherPlan(plan));
+            }
             self.transfer.inner().readers_now.is_right = false;
             self.transfer.set_state(TransferState::Running).await;
         }
@@ -157,6 +163,9 @@ impl Engine {
         let mut tick = interval(Duration::from_millis(TICK_MS));
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
+            if let Some(plan) = self.lost_chunks() {
+                return Ok(Some(plan));
+            }
             self.dispatch();
             self.check();
             if self.is_complete() && self.is_right().await? {
@@ -175,6 +184,15 @@ impl Engine {
                 () = transfer.wake.notified() => {}
             }
         }
+    }
+
+    /// Returns the plan to begin again with when chunks that need not travel turned out to be gone from here. What has
+    /// come stays in the journal.
+    fn lost_chunks(&self) -> Option<Box<Plan>> {
+        let mut inner = self.transfer.inner();
+        let is_lost = std::mem::take(&mut inner.has_lost_chunks);
+        inner.readers_now.is_right &= !is_lost;
+        is_lost.then(|| Box::new(self.plan.clone()))
     }
 
     fn is_complete(&self) -> bool {
@@ -498,6 +516,7 @@ impl Engine {
         }
         match passing::pass_on(&self.transfer).await {
             Ok(()) => {}
+            Err(TransferError::Retracted) if self.transfer.inner().has_lost_chunks => return Ok(None),
             Err(TransferError::Retracted) => {
                 self.blame_for_file("its sha256 is another").await?;
                 return Ok(None);
@@ -516,6 +535,11 @@ impl Engine {
                 }
                 Err(SinkError::Wrong(what)) => {
                     self.blame_for_file(&what).await?;
+                    return Ok(None);
+                }
+                Err(SinkError::Gone(xorb)) => {
+                    tracing::info!(%xorb, file.sha256 = %wanted.sha256, "chunks that were here are gone; they are fetched");
+                    self.transfer.inner().has_lost_chunks = true;
                     return Ok(None);
                 }
                 Err(SinkError::Failed(what)) => return Err(TransferError::Failed(what)),

@@ -81,6 +81,8 @@ pub(super) struct Inner {
     pub(super) readers: u64,
     pub(super) first_bytes: FirstBytes,
     pub(super) readers_now: Readers,
+    /// Whether chunks that were here when it was planned have been found gone.
+    pub(super) has_lost_chunks: bool,
     /// Whether it asks for what no reader waits for.
     pub(super) asks_ahead: bool,
 }
@@ -128,6 +130,7 @@ impl Transfer {
                 readers: 0,
                 first_bytes: FirstBytes::default(),
                 readers_now: Readers::new(stay),
+                has_lost_chunks: false,
                 asks_ahead,
             }),
             changes: watch::Sender::new(0),

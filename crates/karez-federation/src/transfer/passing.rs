@@ -98,7 +98,11 @@ impl Readers {
 pub(super) async fn pass_on(transfer: &Arc<Transfer>) -> Result<(), TransferError> {
     loop {
         let is_right = {
-            let readers = &mut transfer.inner().readers_now;
+            let mut inner = transfer.inner();
+            if inner.has_lost_chunks {
+                return Err(TransferError::Retracted);
+            }
+            let readers = &mut inner.readers_now;
             if readers.stay == Stay::Kept {
                 break;
             }

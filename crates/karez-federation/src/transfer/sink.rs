@@ -32,6 +32,9 @@ pub enum SinkError {
     /// The bytes are not what they should be.
     #[error("{0}")]
     Wrong(String),
+    /// What was here when the transfer was planned is not any more: it is fetched like the rest.
+    #[error("xorb {0} is not stored here any more")]
+    Gone(XorbHash),
     /// Anything else.
     #[error("{0}")]
     Failed(String),

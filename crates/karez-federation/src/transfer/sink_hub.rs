@@ -24,6 +24,7 @@ impl From<HubError> for SinkError {
             HubError::StorageFull => SinkError::Full,
             HubError::Busy => SinkError::Busy,
             HubError::Invalid(what) => SinkError::Wrong(what),
+            HubError::XorbMissing(xorb) => SinkError::Gone(xorb),
             other => SinkError::Failed(with_causes(&other)),
         }
     }
@@ -78,10 +79,10 @@ impl Sink for HubSink {
                 if next >= end {
                     return Ok(None);
                 }
-                let index = hub.store().xorb_index(xorb).await.map_err(HubError::from)?;
-                let index = index.ok_or_else(|| SinkError::Failed(format!("xorb {xorb} is not stored any more")))?;
-                let raw = chunk_read(&hub, xorb, &index, next).await?;
-                Ok(Some((raw, next + 1)))
+                match chunk_read(&hub, xorb, next).await {
+                    Ok(raw) => Ok(Some((raw, next + 1))),
+                    Err(error) => Err(gone_or(&hub, xorb, error).await),
+                }
             }
         };
         try_unfold(chunks.start, read).boxed()
@@ -114,7 +115,17 @@ impl Sink for HubSink {
     }
 }
 
-async fn chunk_read(hub: &Hub, xorb: XorbHash, index: &XorbIndex, chunk: u32) -> Result<Bytes, SinkError> {
+/// Says why a chunk could not be read: when its xorb was deleted, nothing is damaged.
+async fn gone_or(hub: &Hub, xorb: XorbHash, error: SinkError) -> SinkError {
+    match hub.catalog().xorbs_get(&[xorb]).await {
+        Ok(rows) if rows.is_empty() => SinkError::Gone(xorb),
+        _ => error,
+    }
+}
+
+async fn chunk_read(hub: &Hub, xorb: XorbHash, chunk: u32) -> Result<Bytes, SinkError> {
+    let index = hub.store().xorb_index(xorb).await.map_err(HubError::from)?;
+    let index = index.ok_or_else(|| SinkError::Failed(format!("xorb {xorb} is missing")))?;
     let damaged = || SinkError::Failed(format!("xorb {xorb} does not have its chunk {chunk} any more"));
     let range = index.stored_range(chunk..chunk + 1).ok_or_else(damaged)?;
     let stored: Vec<Bytes> =

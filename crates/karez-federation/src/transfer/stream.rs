@@ -17,6 +17,7 @@ use tokio::sync::watch;
 use super::content::{Chunked, Content, Table};
 use super::first_bytes::FIRST_BYTES;
 use super::handle::{Transfer, TransferError, Work};
+use super::sink::SinkError;
 use super::verify::unpack_frame;
 
 /// Longest item of a plain stream.
@@ -253,7 +254,16 @@ impl Reader {
             let raw = if let Some(placed) = chunked.held.find(term.xorb, cursor.chunk) {
                 let chunks = placed.here_start..placed.here_start + 1;
                 let item = self.transfer.services.sink.chunks_read(placed.here, chunks).next().await;
-                let raw = item.ok_or_else(outside)?.map_err(|error| TransferError::Failed(error.to_string()))?;
+                let raw = match item.ok_or_else(outside)? {
+                    Ok(raw) => raw,
+                    Err(SinkError::Gone(_)) => {
+                        // They are fetched now, and whoever asks again gets them.
+                        self.transfer.inner().has_lost_chunks = true;
+                        self.transfer.wake.notify_one();
+                        return Err(TransferError::Retracted);
+                    }
+                    Err(error) => return Err(TransferError::Failed(error.to_string())),
+                };
                 self.raw.clear();
                 self.raw.extend_from_slice(&raw);
                 &self.raw

@@ -36,7 +36,12 @@ impl Upstreams {
             admits(disk, file.file_bytes, requests.saturating_mul(1_000), Keep::Demand, false)
         };
         // The sum over all that is held is asked for only where it decides.
-        let is_kept = is_let_in(limit_bytes) || is_let_in(0) && is_let_in(catalog.held_bytes().await?);
+        // What was evicted and is still on the disk takes its room until it is gone.
+        let is_kept = is_let_in(limit_bytes)
+            || is_let_in(0) && {
+                let held_bytes = catalog.held_bytes().await?;
+                is_let_in(held_bytes.saturating_add(catalog.garbage_totals().await?.from_afar_bytes))
+            };
         Ok(if is_kept { Stay::Kept } else { Stay::Passing })
     }
 }

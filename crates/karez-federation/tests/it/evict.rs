@@ -1,8 +1,10 @@
 //! Mirrors that hold more than they may.
 
+use futures::TryStreamExt;
 use karez_catalog::{Keep, MirrorPatch};
 use karez_federation::FederationSettings;
 use karez_federation::follow::Evicted;
+use karez_hub::{Actor, FsckDepth, GarbageSettings};
 use karez_testkit::TestNode;
 use karez_types::{RepoAddress, RepoKind, Timestamp};
 
@@ -96,6 +98,71 @@ async fn the_less_used_file_goes_and_comes_back_when_it_is_wanted() {
     assert!(is_here(&pair.node, "once.bin").await && is_here(&pair.node, "often.bin").await);
     assert_eq!(evict(&pair).await, one);
     assert!(is_here(&pair.node, "once.bin").await && !is_here(&pair.node, "often.bin").await);
+}
+
+#[tokio::test]
+async fn what_was_evicted_leaves_the_store_and_comes_again() {
+    let pair = start(4 << 20).await;
+    let often = pair.large("often.bin", noise(1, FILE_BYTES)).await;
+    let once = pair.large("once.bin", noise(2, FILE_BYTES)).await;
+    for _ in 0..3 {
+        read(&pair, "often.bin", &often).await;
+    }
+    pair.node.advance_secs(60);
+    read_pinned(&pair, "once.bin", &once).await;
+    assert_eq!(evict(&pair).await.files, 1);
+    let hub = &pair.node.hub;
+    let stored_bytes = async || {
+        let xorbs: Vec<_> = hub.store().xorb_list().try_collect().await.unwrap();
+        xorbs.iter().map(|(_, bytes)| bytes).sum::<u64>()
+    };
+    let full = stored_bytes().await;
+    let settings = GarbageSettings::default();
+    let round = async || hub.garbage_round(&Actor::Operator, &settings).await.unwrap();
+    assert!(full >= 2 * FILE_BYTES as u64);
+    assert_eq!(round().await.files_condemned, 1);
+    assert_eq!(stored_bytes().await, full);
+    pair.node.advance_secs(settings.grace_secs as i64);
+    assert_eq!(round().await.xorbs_freed, 1);
+    assert!(stored_bytes().await < full - FILE_BYTES as u64 + 4096);
+    // Whoever wants it gets it from where it comes from.
+    assert!(!is_here(&pair.node, "once.bin").await && is_here(&pair.node, "often.bin").await);
+    read(&pair, "often.bin", &often).await;
+    read_pinned(&pair, "once.bin", &once).await;
+    assert!(is_here(&pair.node, "once.bin").await && stored_bytes().await == full);
+    let fsck = hub.fsck(&Actor::Operator, FsckDepth::Bytes).await.unwrap();
+    assert!(fsck.is_clean(), "{:?}", fsck.problems);
+}
+
+#[tokio::test]
+async fn what_is_still_on_the_disk_takes_room() {
+    let pair = start(16 << 20).await;
+    let address = RepoAddress::parse(RepoKind::Model, "hub/tiny").unwrap();
+    let hub = &pair.node.hub;
+    let settings = GarbageSettings::default();
+    let round = async || hub.garbage_round(&Actor::Operator, &settings).await.unwrap();
+    for number in 0..3u64 {
+        let (path, data) = (format!("{number}.bin"), noise(10 + number, FILE_BYTES));
+        let data = pair.large(&path, data).await;
+        pair.node.advance_secs(600);
+        read(&pair, &path, &data).await;
+        assert!(is_here(&pair.node, &path).await, "less than half of the room is used");
+    }
+    let (repo, _) = hub.mirror_find(&address).await.unwrap().unwrap();
+    let held = hub.catalog().repo_files(repo.id, None, 2).await.unwrap();
+    let gone: Vec<_> = held.iter().map(|file| file.sha256).collect();
+    hub.catalog().mirror_files_remove(repo.id, &gone).await.unwrap();
+    assert_eq!(round().await.files_condemned, 2);
+    let data = pair.large("later.bin", noise(20, FILE_BYTES)).await;
+    pair.node.advance_secs(600);
+    let got = pair.node.anonymous().get("/hub/tiny/resolve/main/later.bin").await.expect(200);
+    assert!(got.body == data && !is_here(&pair.node, "later.bin").await, "it is passed on while the others wait");
+    pair.node.advance_secs(settings.grace_secs as i64);
+    assert_eq!(round().await.xorbs_freed, 2);
+    let data = pair.large("last.bin", noise(21, FILE_BYTES)).await;
+    pair.node.advance_secs(600);
+    read(&pair, "last.bin", &data).await;
+    assert!(is_here(&pair.node, "last.bin").await);
 }
 
 #[tokio::test]

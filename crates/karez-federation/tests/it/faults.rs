@@ -79,6 +79,49 @@ async fn what_is_held_does_not_travel() {
     }
 }
 
+/// What was here when a transfer was planned, and is deleted before its end, is fetched like the rest; a reader that
+/// comes across it is told to ask again, and then gets it.
+#[tokio::test(start_paused = true)]
+async fn what_was_held_and_is_gone_travels_after_all() {
+    use futures::StreamExt;
+    use karez_types::ByteRange;
+
+    let sample = Sample::new(6, 6_000_000, 12);
+    for is_read in [false, true] {
+        for plan in [sample.mapped(), sample.reconstructed()] {
+            let world = World::new();
+            for (name, index) in sample.indexes.iter().take(2) {
+                world.sink.add(*name, &sample.objects.xorbs[name], index);
+            }
+            let wire_bytes = plan.0.wire_bytes;
+            let behaviour = Behaviour { bytes_per_sec: 1_000_000, ..Behaviour::default() };
+            let source = MemorySource::new("origin", &sample.objects, behaviour);
+            let planner = Fixed::new("origin", plan, std::slice::from_ref(&source));
+            let transfers = world.transfers();
+            let transfer = transfers.start(wanted(&sample), planner, Priority::Background);
+            until(|| source.sent() > 0).await;
+            world.sink.xorbs.lock().unwrap().clear();
+            if is_read {
+                let whole = ByteRange { start: 0, end: sample.data.len() as u64 };
+                let mut tries = 0;
+                let read = loop {
+                    tries += 1;
+                    let parts: Vec<_> = transfer.stream(whole).collect().await;
+                    if let Ok(parts) = parts.into_iter().collect::<Result<Vec<_>, _>>() {
+                        break parts.concat();
+                    }
+                    sleep(Duration::from_millis(50)).await;
+                };
+                assert!(read == sample.data && tries > 1, "{tries}");
+            }
+            finish(&transfer).await.unwrap();
+            assert!(world.sink.files.lock().unwrap().pop().unwrap() == sample.data);
+            assert_eq!(source.sent(), wire_bytes, "each byte once");
+            assert!(world.reports.wrongs().is_empty(), "nobody is blamed");
+        }
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn many_faults_cost_no_byte_twice() {
     let sample = Sample::new(7, 24_000_000, 100);

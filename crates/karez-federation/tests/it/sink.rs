@@ -79,7 +79,9 @@ impl Sink for MemorySink {
     }
 
     fn chunks_read(&self, xorb: XorbHash, chunks: Range<u32>) -> BoxStream<'static, Result<Bytes, SinkError>> {
-        let raw = self.raw(xorb, chunks).unwrap();
+        let Some(raw) = self.raw(xorb, chunks) else {
+            return stream::iter([Err(SinkError::Gone(xorb))]).boxed();
+        };
         stream::iter(raw.into_iter().map(|chunk| Ok(Bytes::from(chunk)))).boxed()
     }
 
@@ -114,7 +116,8 @@ impl Sink for MemorySink {
         let mut data = Vec::new();
         for term in terms {
             let range = term.chunk_start..term.chunk_end;
-            let index = self.xorbs.lock().unwrap()[&term.xorb].1.clone();
+            let stored = self.xorbs.lock().unwrap().get(&term.xorb).map(|(_, index)| index.clone());
+            let Some(index) = stored else { return Box::pin(future::ready(Err(SinkError::Gone(term.xorb)))) };
             assert_eq!(index.raw_bytes_of(range.clone()), Some(u64::from(term.raw_bytes)));
             for chunk in index.slice(range.clone()).unwrap() {
                 hasher.push(Chunk::from(*chunk));

@@ -29,7 +29,7 @@ impl Hub {
         let zones = zones_used(repo);
         let mut search =
             Search { wanted: chunks.iter().copied().collect(), held: HashMap::new(), seen: HashSet::new() };
-        for xorb in self.catalog.xorbs_in_zones(xorbs, &zones).await? {
+        for xorb in self.catalog.xorbs_offered(xorbs, &zones).await? {
             self.look_into(xorb, &mut search).await?;
         }
         for (position, chunk) in chunks.iter().enumerate() {

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use bytes::Bytes;
 use futures::Stream;
-use karez_catalog::{FileBrief, Repo};
+use karez_catalog::{Brought, FileBrief, FilesInserted, Repo};
 use karez_formats::xet::Term;
 use karez_types::{FileHash, GitOid, RepoPath, Sha256, XorbHash};
 
@@ -102,17 +102,18 @@ impl Hub {
         xorb: XorbHash,
         body: impl Stream<Item = HubResult<Bytes>> + Send,
     ) -> HubResult<()> {
-        if !self.catalog.xorbs_in_zones(&[xorb], &zones_used(repo)).await?.is_empty() {
+        if !self.catalog.xorbs_offered(&[xorb], &zones_used(repo)).await?.is_empty() {
             return Ok(());
         }
-        self.xorb_receive(repo.zone(), xorb, body).await
+        self.xorb_receive(repo.zone(), Brought::FromAfar, xorb, body).await
     }
 
     /// Registers a file of a mirror that stored xorbs make. Its xet id is computed from the chunks, and it is
     /// read through once for its sha256, unless that is known of this xet id; it is readable only after.
     ///
     /// # Errors
-    /// [`HubError::Invalid`] when the terms do not make this file. Nothing is registered then.
+    /// [`HubError::Invalid`] when the terms do not make this file, [`HubError::XorbMissing`] when a xorb is not (any
+    /// more) stored for this mirror. Nothing is registered then.
     pub async fn mirror_file_put(&self, repo: &Repo, claim: FileClaim) -> HubResult<FileBrief> {
         let FileClaim { hash, sha256, file_bytes, terms } = claim;
         let wrong = |what: String| HubError::Invalid(format!("the recipe of the file with sha256 {sha256} {what}"));
@@ -125,8 +126,10 @@ impl Hub {
         let usable: HashSet<XorbHash> =
             self.catalog.xorbs_in_zones(&named, &zones_used(repo)).await?.into_iter().collect();
         if let Some(xorb) = named.iter().find(|xorb| !usable.contains(xorb)) {
-            return Err(wrong(format!("names xorb {xorb}, which is not stored for this mirror")));
+            return Err(HubError::XorbMissing(*xorb));
         }
+        // They stay while the file is read.
+        self.catalog.xorbs_revive(&named).await?;
         let mut sum = RecipeSum::default();
         for term in &terms {
             let range = term.chunk_start..term.chunk_end;
@@ -147,7 +150,10 @@ impl Hub {
         let known: HashMap<FileHash, Sha256> = self.known_files(std::slice::from_ref(&checked)).await?;
         let file = self.file_hash_check(checked, &known, &|_| ()).await?;
         let brief = FileBrief { hash: file.row.hash, sha256, file_bytes };
-        self.catalog.files_insert(&[file], repo.zone(), self.clock.now()).await?;
+        match self.catalog.files_insert(&[file], repo.zone(), Brought::FromAfar, self.clock.now()).await? {
+            FilesInserted::Registered => {}
+            FilesInserted::XorbMissing(xorb) => return Err(HubError::XorbMissing(xorb)),
+        }
         self.attach(repo, sha256).await?;
         Ok(brief)
     }
@@ -164,7 +170,7 @@ impl Hub {
         body: impl Stream<Item = HubResult<Bytes>> + Send,
     ) -> HubResult<FileBrief> {
         let expected = Expected { sha256: Some(sha256), file_bytes: Some(file_bytes) };
-        let brief = self.ingest(repo.owner.id, expected, body).await?;
+        let brief = self.ingest_from(repo.owner.id, Brought::FromAfar, expected, body).await?;
         self.attach(repo, sha256).await?;
         Ok(brief)
     }

@@ -3,6 +3,7 @@
 mod bytes;
 mod commits;
 mod first_run;
+mod garbage;
 mod git_ids;
 mod log;
 mod mirror_guard;

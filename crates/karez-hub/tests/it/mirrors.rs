@@ -33,7 +33,7 @@ pub fn body(data: &[u8]) -> impl Stream<Item = HubResult<Bytes>> + Send + 'stati
 }
 
 /// A file as xorbs of at most this many chunks, with the terms that make it.
-fn xorbs(data: &[u8], chunks_each: u32) -> (Vec<BuiltXorb>, Vec<Term>) {
+pub fn xorbs(data: &[u8], chunks_each: u32) -> (Vec<BuiltXorb>, Vec<Term>) {
     let (mut built, mut terms) = (Vec::new(), Vec::new());
     let (mut builder, mut raw_bytes) = (XorbBuilder::new(), 0);
     let mut end = |builder: &mut XorbBuilder, raw_bytes: &mut u32| {
@@ -62,6 +62,7 @@ fn xorbs(data: &[u8], chunks_each: u32) -> (Vec<BuiltXorb>, Vec<Term>) {
 fn refused<T: std::fmt::Debug>(result: HubResult<T>) -> String {
     match result {
         Err(HubError::Invalid(what)) => what,
+        Err(error @ HubError::XorbMissing(_)) => error.to_string(),
         other => panic!("{other:?}"),
     }
 }
@@ -308,7 +309,7 @@ async fn a_file_is_readable_once_its_terms_are_verified() {
     let claim =
         FileClaim { hash: None, sha256: sha256(&weights), file_bytes: weights.len() as u64, terms: terms.clone() };
     let put = async |claim: &FileClaim| node.hub.mirror_file_put(&repo, claim.clone()).await;
-    assert!(refused(put(&claim).await).contains("not stored for this mirror"));
+    assert!(refused(put(&claim).await).contains("not stored here"));
     for xorb in &built {
         let wrong = &xorb.bytes[..xorb.bytes.len() - 1];
         refused(node.hub.mirror_xorb_put(&repo, xorb.hash, body(wrong)).await);
@@ -399,5 +400,5 @@ async fn a_private_file_of_this_node_is_not_attached() {
     assert!(!node.hub.mirror_file_attach(&repo, brief.sha256).await.unwrap());
     let row = node.hub.catalog().file_by_hash(&brief.hash).await.unwrap().unwrap();
     let claim = FileClaim { hash: None, sha256: row.sha256, file_bytes: row.file_bytes, terms: row.terms };
-    assert!(refused(node.hub.mirror_file_put(&repo, claim).await).contains("not stored for this mirror"));
+    assert!(refused(node.hub.mirror_file_put(&repo, claim).await).contains("not stored here"));
 }

@@ -8,6 +8,7 @@ mod disk_full;
 mod facets;
 mod federation;
 mod forms;
+mod garbage;
 mod git;
 mod git_mirror;
 mod lfs;

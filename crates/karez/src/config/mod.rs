@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use anyhow::bail;
 use karez_federation::FederationSettings;
 use karez_federation::provider::SignInSettings;
+use karez_hub::GarbageSettings;
 use karez_server::NetworkSettings;
 use karez_store::StoreLocation;
 use karez_types::Limits;
@@ -38,6 +39,8 @@ pub struct Settings {
     pub index_cache_bytes: u64,
     /// Bounds on what comes from outside.
     pub limits: Limits,
+    /// When bytes that nothing refers to leave the store.
+    pub garbage: GarbageSettings,
     /// How this node deals with others.
     pub federation: FederationSettings,
     /// How people sign in besides passwords and tokens.
@@ -58,6 +61,7 @@ impl Default for Settings {
             stop_secs_max: 30,
             index_cache_bytes: 32 << 20,
             limits: Limits::default(),
+            garbage: GarbageSettings::default(),
             federation: FederationSettings::default(),
             sign_in: SignInSettings::default(),
             network: NetworkSettings::default(),
@@ -108,6 +112,8 @@ impl Settings {
             }
         }
         self.store_location()?;
+        let promised_secs = self.limits.signed_url_secs.max(self.limits.xet_token_secs);
+        self.garbage.check(promised_secs).map_err(anyhow::Error::msg)?;
         self.federation.check().map_err(anyhow::Error::msg)?;
         self.sign_in.check().map_err(anyhow::Error::msg)?;
         self.network.check().map_err(anyhow::Error::msg)

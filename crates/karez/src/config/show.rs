@@ -31,9 +31,24 @@ impl Loaded {
                 section = table;
                 lines.push(format!("\n[{table}]"));
             }
+            lines.extend(explained(key).map(|words| format!("# {words}")));
             lines.push(line(field, value, source));
         }
         Ok(lines.join("\n"))
+    }
+}
+
+/// Says of settings whose numbers weigh against each other what they are for.
+fn explained(key: &str) -> Option<&'static str> {
+    match key {
+        "garbage.grace_secs" => {
+            Some("What nothing refers to any more waits for so long before its bytes leave the disk.")
+        }
+        "garbage.round_secs" => Some("How often it is looked for."),
+        "garbage.upload_grace_secs" => Some(
+            "What a client sent or was told of does not begin to wait before: clients remember it for three weeks.",
+        ),
+        _ => None,
     }
 }
 

@@ -3,6 +3,7 @@
 mod admin;
 mod config;
 mod fsck;
+mod gc;
 mod log;
 mod preview;
 mod program;
