@@ -96,10 +96,10 @@ pub use fsck::{FsckCounts, FsckDepth, FsckProblem, FsckReport};
 pub use git_fetch::{GitFetch, GitRefs, PackPlan};
 pub use ingest::Expected;
 pub use karez_catalog::{
-    Account, AccountKind, Collection, CollectionItem, CollectionPatch, Direction, Discussion, DiscussionEvent,
-    DiscussionFilter, DiscussionStatus, EventKind, FileBrief, Incident, Keep, Mirror, MirrorPatch, NewAccount,
-    NewMirror, NewRemote, OwnerOrigin, OwnerRoom, Publication, PublicationQuery, Quota, Remote, RemoteKind, Repo,
-    RepoSort, SignInWay, TokenBrief,
+    Account, AccountKind, Collection, CollectionItem, CollectionPatch, Direction,
+    Discussion, DiscussionEvent, DiscussionFilter, DiscussionStatus, EventKind, FileBrief, Incident, Keep, Mirror,
+    MirrorPatch, NewAccount, NewMirror, NewRemote, OwnerOrigin, OwnerRoom, Publication, PublicationQuery, Quota,
+    Remote, RemoteKind, Repo, RepoSort, SignInWay, TokenBrief,
 };
 /// For the advice on cards.
 pub use karez_formats::card::{Finding, YamlError};
@@ -126,7 +126,7 @@ pub use passwords::{PASSWORD_BYTES_MAX, PASSWORD_CHARS_MIN};
 pub use preupload::{UploadAdvice, UploadMode, UploadPlan};
 pub use preview::{DataView, Layout, PreviewChild, PreviewLauncher, PreviewProgram};
 pub use publication::{Described, Published};
-pub use push_access::PushPlace;
+pub use push_access::{ChangeWay, PushPlace};
 pub use quota::quota_of_words;
 pub use reconstruction::{ChunkPlace, RECONSTRUCTION_FILES_MAX, Reconstruction, XorbFetch};
 pub use refs::{BranchStart, NewTag, RefInfo, RefLists};

@@ -37,6 +37,17 @@ impl Hub {
         Ok(())
     }
 
+    /// Tells whether the caller likes a repository that they opened.
+    ///
+    /// # Errors
+    /// When the catalog does not answer.
+    pub async fn likes_it(&self, actor: &Actor, repo: &Repo) -> HubResult<bool> {
+        match actor.user() {
+            Some(user) => Ok(self.catalog.like_has(repo.id, user.account.id).await?),
+            None => Ok(false),
+        }
+    }
+
     /// Lists who likes a repository, the latest first.
     ///
     /// # Errors

@@ -33,7 +33,8 @@ pub use view::change::{
     upload as upload_page,
 };
 pub use view::collection::{
-    CollectionPage, CollectionRow, CollectionsPage, collection as collection_page, collections as collections_page,
+    CollectPage, CollectionItemRow, CollectionPage, CollectionRow, CollectionsPage, NewCollection, Social,
+    collect as collect_page, collection as collection_page, collections as collections_page,
 };
 pub use view::commits::{
     Change, ChangeKind, CommitLine, CommitPage, CommitsPage, DiffLine, commit as commit_page, commits as commits_page,

@@ -91,14 +91,17 @@ pub struct Doors {
     pub write: bool,
     /// Change settings, move, delete.
     pub admin: bool,
+    /// Upload and edit by pull requests.
+    pub propose: bool,
 }
 
 /// Returns the links to what the reader may do.
 pub(crate) fn doors(l: &Locale, address: &RepoAddress, doors: Doors) -> Markup {
     let url = crate::repo_url(address);
     html! {
-        @if doors.write {
+        @if doors.write || doors.propose {
             p.doors {
+                @if doors.propose { (l.t(key::PROPOSE)) ": " }
                 a href=(format!("{url}/upload/main")) { (l.t(key::UPLOAD)) } " · "
                 a href=(format!("{url}/edit/main/README.md")) { (l.t(key::EDIT_CARD)) }
                 @if doors.admin { " · " a href=(format!("{url}/settings")) { (l.t(key::SETTINGS)) } }

@@ -28,6 +28,7 @@ mod repo;
 mod session;
 mod sign_in;
 mod snippets;
+mod social;
 mod table;
 mod upstreams;
 mod viewer;
@@ -56,6 +57,8 @@ const TEMPLATES: &[&str] = &[
     "/{repo}/discussions/{number}",
     "/collections",
     "/collections/{namespace}/{slug}",
+    "/{repo}/like",
+    "/{repo}/collect",
     "/{repo}/viewer",
     "/-/node",
     "/-/search",
@@ -109,7 +112,12 @@ pub(crate) fn routes() -> Vec<Route> {
         Route::new(V::Get, "/{repo}/viewer", G::RepoRead, B::Empty, viewer::viewer),
         Route::new(V::Get, "/-/node", G::Anyone, B::Empty, node::node),
         Route::new(V::Get, "/collections", G::Anyone, B::Empty, collections::list),
+        Route::new(V::Post, "/collections", G::Anyone, B::Form, collections::create),
         Route::new(V::Get, "/collections/{namespace}/{slug}", G::Anyone, B::Empty, collections::one),
+        Route::new(V::Post, "/collections/{namespace}/{slug}", G::Anyone, B::Form, collections::change),
+        Route::new(V::Post, "/{repo}/like", G::Anyone, B::Form, social::like),
+        Route::new(V::Get, "/{repo}/collect", G::RepoRead, B::Empty, social::collect_form),
+        Route::new(V::Post, "/{repo}/collect", G::Anyone, B::Form, social::collect),
         Route::new(V::Get, "/-/search", G::Anyone, B::Empty, lists::everything),
         Route::new(V::Get, "/-/sign-in", G::Anyone, B::Empty, sign_in::form),
         Route::new(V::Post, "/-/sign-in", G::Anyone, B::Form, sign_in::sign_in),
@@ -138,11 +146,11 @@ pub(crate) fn routes() -> Vec<Route> {
         Route::new(V::Post, "/-/admin/upstreams", G::Anyone, B::Form, upstreams::upstreams_change),
         Route::new(V::Get, "/{repo}/settings", G::RepoAdmin, B::Empty, change::settings),
         Route::new(V::Post, "/{repo}/settings", G::Anyone, B::Form, change::settings_change),
-        Route::new(V::Get, "/{repo}/upload/{rev}", G::RepoWrite, B::Empty, change::upload_form),
+        Route::new(V::Get, "/{repo}/upload/{rev}", G::RepoPropose, B::Empty, change::upload_form),
         Route::new(V::Post, "/{repo}/upload/{rev}", G::Anyone, B::Upload, change::upload),
         Route::new(V::Post, "/{repo}/upload-begin", G::Anyone, B::Form, change::upload_begin),
         Route::new(V::Post, "/{repo}/upload-end/{rev}", G::Anyone, B::Form, change::upload_end),
-        Route::new(V::Get, "/{repo}/edit/{rev}/{*path}", G::RepoWrite, B::Empty, change::edit_form),
+        Route::new(V::Get, "/{repo}/edit/{rev}/{*path}", G::RepoPropose, B::Empty, change::edit_form),
         Route::new(V::Post, "/{repo}/edit/{rev}/{*path}", G::Anyone, B::Form, change::edit),
         Route::new(V::Get, "/-/{style}", G::Anyone, B::Empty, answer::style),
     ]

@@ -11,7 +11,7 @@ use karez_pages::{
 use karez_types::{ByteRange, RepoAddress, RepoKind, RepoPath, Revision, Visibility};
 use serde_json::Value;
 
-use super::answer::page;
+use super::answer::{page, with_cookie};
 use super::asked::{Asked, PageTarget};
 use super::lists::{Looking, clip, find, row};
 use super::snippets::snippets;
@@ -199,6 +199,7 @@ pub(super) async fn repo(
             && Some(tag.as_str()) != library.as_deref()
     };
     let described = hub.described(vec![info.repo.clone()]).await?.pop();
+    let (social, cookie) = super::social::offered(&state, &asked, &info.repo).await?;
     let data = described.and_then(|described| crate::metadata::json_ld(&described, &asked.base));
     let mut base_models = links(card, "base_model", RepoKind::Model);
     base_models.extend(links(card, "models", RepoKind::Model));
@@ -224,9 +225,11 @@ pub(super) async fn repo(
         log_index,
         snippets: snippets(&asked.base, &address, &files, info.repo.library_name.as_deref()),
         doors: super::change::doors(caller, &info.repo),
+        social,
         data: data.map(|data| data.to_string()),
     };
-    Ok(page(&asked, repo_page(&asked.frame, &made)))
+    // A browser may keep it, form and all, as it does for who is signed in otherwise: it is the largest of the pages.
+    Ok(with_cookie(page(&asked, repo_page(&asked.frame, &made)), cookie))
 }
 
 #[cfg(test)]

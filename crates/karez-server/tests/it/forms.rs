@@ -361,8 +361,9 @@ async fn files_are_uploaded_and_the_card_is_edited() {
         alice.upload(page, action, &[("folder", folder)], &[(file, b"x")]).await.expect(422);
     }
     alice.upload(page, action, &[("folder", "")], &[]).await.expect(422);
-    // Without a right, and with the proof of no page, nothing of the files is kept.
-    let mut bob = Browser::signed_in(&node, "bob", TokenRole::Write).await;
+    // Without a right, and with the proof of no page, nothing of the files is kept. (Who may read and not write
+    // proposes: `social.rs`.)
+    let mut bob = Browser::signed_in(&node, "bob", TokenRole::Read).await;
     bob.get(action).await.expect(403);
     bob.upload("/-/account", action, &[("folder", "")], &[("x.txt", b"x")]).await.expect(403);
     let unproven = multipart(&[("proof", "none")], &files);
