@@ -28,6 +28,7 @@
 
 #![forbid(unsafe_code)]
 
+mod access;
 mod account;
 mod change;
 mod collection;

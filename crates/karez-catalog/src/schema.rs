@@ -25,6 +25,7 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
     Migration { name: "passwords and sessions", sql: include_str!("migrations/0005_sign_in.sql") },
     Migration { name: "publications, likes, collections", sql: include_str!("migrations/0006_commons.sql") },
     Migration { name: "quotas", sql: include_str!("migrations/0007_quotas.sql") },
+    Migration { name: "access on request", sql: include_str!("migrations/0009_access.sql") },
 ];
 
 /// Key of PostgreSQL's advisory lock: "karez" and a number, as ASCII.

@@ -183,7 +183,7 @@ impl Hub {
         };
         let repo = match item {
             None => None,
-            Some(address) => Some(self.repo_open(actor, address, Right::Read).await?.id),
+            Some(address) => Some(self.repo_open(actor, address, Right::See).await?.id),
         };
         let private_of = match actor {
             Actor::Operator => None,
@@ -282,7 +282,7 @@ impl Hub {
     ) -> HubResult<CollectionView> {
         let found = self.collection_change(actor, address).await?;
         let note = text_checked("note", note, TEXT_CHARS_MAX)?;
-        let repo = self.repo_open(actor, repo, Right::Read).await?;
+        let repo = self.repo_open(actor, repo, Right::See).await?;
         let added =
             self.catalog.collection_item_add(found.id, repo.id, &note, COLLECTION_ITEMS_MAX, self.clock.now()).await?;
         match added {

@@ -132,6 +132,17 @@ pub enum HubError {
         /// Whether the caller gave no token: then a token might help.
         anonymous: bool,
     },
+    /// Its owner gives the files of the repository on request, and the caller was not let in.
+    #[error(
+        "Access to {address} is restricted and you are not in the authorized list. Sign in on its page in a browser, \
+         and ask for access there"
+    )]
+    OnRequest {
+        /// What was asked for.
+        address: String,
+        /// Whether the caller gave no token: then a token might help.
+        anonymous: bool,
+    },
     /// There is no preview: the file is not what it seems, asks for too much, or the question does not fit it.
     #[error("{0}")]
     Preview(karez_preview::PreviewError),

@@ -19,6 +19,7 @@ use karez_types::{Clock, Entropy, Limits};
 use tokio::sync::Semaphore;
 
 mod access;
+mod access_requests;
 mod accounts;
 mod actor;
 mod collections;
@@ -81,6 +82,7 @@ mod xorbs;
 mod yaml_check;
 
 pub use access::{GRANT_SECS, token_hash};
+pub use access_requests::Standing;
 pub use accounts::{Me, OrgOverview, RepoCounts, UserOverview, new_organization, new_user};
 pub use actor::{Actor, Guest, Right, SignedIn};
 pub use collections::{COLLECTION_ITEMS_MAX, CollectionPage, CollectionView, CollectionWish, slug as collection_slug};
@@ -96,7 +98,7 @@ pub use fsck::{FsckCounts, FsckDepth, FsckProblem, FsckReport};
 pub use git_fetch::{GitFetch, GitRefs, PackPlan};
 pub use ingest::Expected;
 pub use karez_catalog::{
-    Account, AccountKind, Collection, CollectionItem, CollectionPatch, Direction,
+    AccessRequest, AccessStatus, Account, AccountKind, Collection, CollectionItem, CollectionPatch, Direction,
     Discussion, DiscussionEvent, DiscussionFilter, DiscussionStatus, EventKind, FileBrief, Incident, Keep, Mirror,
     MirrorPatch, NewAccount, NewMirror, NewRemote, OwnerOrigin, OwnerRoom, Publication, PublicationQuery, Quota,
     Remote, RemoteKind, Repo, RepoSort, SignInWay, TokenBrief,

@@ -28,7 +28,7 @@ impl Hub {
     /// As [`Hub::repo_open`] for reading; [`HubError::SignInNeeded`] and [`HubError::Forbidden`] without a token
     /// that may write.
     pub async fn like(&self, actor: &Actor, address: &RepoAddress, likes: Liking) -> HubResult<()> {
-        let repo = self.repo_open(actor, address, Right::Read).await?;
+        let repo = self.repo_open(actor, address, Right::See).await?;
         let user = self.writer(actor, "liking a repository")?.account.id;
         match likes {
             Liking::Yes => self.catalog.like_set(repo.id, user, self.clock.now()).await?,
@@ -53,7 +53,7 @@ impl Hub {
     /// # Errors
     /// As [`Hub::repo_open`] for reading.
     pub async fn likers(&self, actor: &Actor, address: &RepoAddress) -> HubResult<Vec<Account>> {
-        let repo = self.repo_open(actor, address, Right::Read).await?;
+        let repo = self.repo_open(actor, address, Right::See).await?;
         Ok(self.catalog.likers(repo.id, LIKES_MAX).await?)
     }
 

@@ -26,6 +26,7 @@ pub use layout::{CONTENT_POLICY, Frame, SCRIPT, SCRIPT_NAME, SCRIPT_POLICY, STYL
 pub use locale::{Key, Locale, key, shown};
 pub use maud::Markup;
 pub use notebook::{NotebookCell, read as notebook};
+pub use view::access::{AccessLine, AccessStanding};
 pub use view::account::{AccountPage, TokenLine, account as account_page};
 pub use view::admin::{AccountLine, AdminPage, JobLine, OrgPage, RemoteLine, admin as admin_page, org as org_page};
 pub use view::change::{

@@ -61,8 +61,12 @@ fn row(error: &HubError) -> (StatusCode, Option<&'static str>) {
         HubError::StorageFull => (S::INSUFFICIENT_STORAGE, None),
         HubError::Busy | HubError::LogBehind { .. } => (S::SERVICE_UNAVAILABLE, None),
         HubError::OriginSilent(_) => (S::GATEWAY_TIMEOUT, None),
-        HubError::Gated { anonymous: true, .. } => (S::UNAUTHORIZED, Some("GatedRepo")),
-        HubError::Gated { anonymous: false, .. } => (S::FORBIDDEN, Some("GatedRepo")),
+        HubError::Gated { anonymous: true, .. } | HubError::OnRequest { anonymous: true, .. } => {
+            (S::UNAUTHORIZED, Some("GatedRepo"))
+        }
+        HubError::Gated { anonymous: false, .. } | HubError::OnRequest { anonymous: false, .. } => {
+            (S::FORBIDDEN, Some("GatedRepo"))
+        }
         HubError::HighWater(_) => (S::INTERNAL_SERVER_ERROR, None),
         HubError::Preview(error) => match error.trouble {
             Trouble::Question => (S::UNPROCESSABLE_ENTITY, Some("InvalidParameter")),
@@ -112,7 +116,8 @@ impl IntoResponse for ApiError {
             HubError::TokenInvalid
             | HubError::SignInNeeded(_)
             | HubError::RepoMissing { anonymous: true, .. }
-            | HubError::Gated { anonymous: true, .. } => {
+            | HubError::Gated { anonymous: true, .. }
+            | HubError::OnRequest { anonymous: true, .. } => {
                 // git and curl ask for a password only when they see this.
                 headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"karez\""));
             }

@@ -1,5 +1,6 @@
 //! The conformance suite: every case runs over SQLite and over a real PostgreSQL.
 
+mod access;
 mod accounts;
 mod changes;
 mod commits;

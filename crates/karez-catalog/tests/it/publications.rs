@@ -85,7 +85,7 @@ async fn what_was_published_before_the_table_is_known(db: &Db) {
     filled(db).await;
     let told_before = told(&all(db).await);
     // The database as the version before left it.
-    for table in ["collection_item", "collection", "repo_like", "publication"] {
+    for table in ["repo_access", "collection_item", "collection", "repo_like", "publication"] {
         db.sql(&format!("DROP TABLE {table}")).await;
     }
     db.sql("DROP INDEX repo_by_trend").await;

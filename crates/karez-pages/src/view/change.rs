@@ -3,6 +3,7 @@
 use karez_formats::card::{Finding, YamlError};
 use maud::{Markup, html};
 
+use super::access::AccessLine;
 use super::form::{Notice, button, line, notice, proof, visibility};
 use super::list::id;
 use super::repo::{RepoHead, head};
@@ -19,6 +20,8 @@ pub struct RepoSettingsPage {
     pub head: RepoHead,
     /// `false`, `auto` or `manual`.
     pub gated: String,
+    /// Who asked to read the files, and who was let in.
+    pub access: Vec<AccessLine>,
     /// What proves that the forms came from here.
     pub proof: String,
 }
@@ -46,6 +49,8 @@ pub fn repo_settings(frame: &Frame, page: &RepoSettingsPage) -> String {
             }
             (button(l, key::SAVE))
         }
+        p.soft { (l.t(key::ACCESS_HOW)) }
+        @if page.gated != "false" { (super::access::people(l, &url, &page.access, &page.proof)) }
         h2 { (l.t(key::MOVE)) }
         p { (l.t(key::MOVE_HOW)) }
         form method="post" action=(url) { (what("move")) (line(l, "to", key::MOVE_TO, &repo_id, 200)) (button(l, key::MOVE)) }

@@ -1,5 +1,6 @@
 //! The pages, one module for each sort.
 
+pub(crate) mod access;
 pub(crate) mod account;
 pub(crate) mod admin;
 pub(crate) mod change;

@@ -3,6 +3,7 @@
 use karez_types::{RepoAddress, RepoKind, Timestamp};
 use maud::{Markup, html};
 
+use super::access::AccessStanding;
 use super::collection::{Social, social};
 use super::commits::CommitLine;
 use super::form::Doors;
@@ -145,6 +146,8 @@ pub struct RepoPage {
     pub doors: Doors,
     /// What the reader may do as anybody with an account may: like it, and put it into a collection.
     pub social: Option<Social>,
+    /// How the reader stands to the files, when they may not read them.
+    pub access: Option<AccessStanding>,
     /// What search engines read of it: JSON-LD of schema.org. Nothing for what not everybody may see.
     pub data: Option<String>,
 }
@@ -289,6 +292,9 @@ pub fn repo(frame: &Frame, page: &RepoPage) -> String {
         (head(l, &page.head, Some(key::TAB_CARD)))
         (super::form::doors(l, address, page.doors))
         @if let Some(offered) = &page.social { (social(l, address, offered)) }
+        @if let Some(standing) = page.access {
+            (super::access::ask(frame, address, standing, page.social.as_ref().map(|social| social.proof.as_str())))
+        }
         (facts(l, page))
         @if !page.snippets.is_empty() {
             details { summary { (l.t(key::USE_IT)) }

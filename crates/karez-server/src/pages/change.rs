@@ -4,10 +4,10 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use karez_formats::card::body;
 use karez_hub::{
-    Actor, ChangeWay, CommitMade, HubError, LfsAction, LfsObject, Repo, RepoSettings, Right, SimpleChange,
+    AccessStatus, Actor, ChangeWay, CommitMade, HubError, LfsAction, LfsObject, Repo, RepoSettings, Right, SimpleChange,
 };
 use karez_pages::{
-    CARD_BYTES_MAX, Doors, EditPage, Notice, RepoSettingsPage, UploadPage, edit_page, file_url, key,
+    AccessLine, CARD_BYTES_MAX, Doors, EditPage, Notice, RepoSettingsPage, UploadPage, edit_page, file_url, key,
     repo_settings_page, repo_url, upload_page,
 };
 use karez_types::{ByteRange, RepoAddress, RepoPath, Revision, Visibility};
@@ -25,6 +25,8 @@ use crate::extract::{Params, json};
 
 /// The file that is a card.
 const CARD: &str = "README.md";
+/// People of each sort that the settings list; the API tells all.
+const PEOPLE_SHOWN: usize = 100;
 /// What the editor begins a card with.
 const CARD_BEGINNING: &str = "---\nlicense: \nlanguage: \ntags: []\n---\n# \n";
 
@@ -48,8 +50,20 @@ async fn settings_shown(
     let repo = state.hub.repo_open(&asked.caller, address, Right::Admin).await?;
     let (proof, cookie) = form_proof(state, &asked.headers, &asked.base);
     let head = head(state, &repo, "main").await?;
-    let page = RepoSettingsPage { notice, head, gated: repo.gated.clone(), proof };
+    let access = if repo.is_on_request() { people_of(state, &asked.caller, address).await? } else { Vec::new() };
+    let page = RepoSettingsPage { notice, head, gated: repo.gated.clone(), access, proof };
     Ok(form_page(asked, repo_settings_page(&asked.frame, &page), cookie))
+}
+
+/// Returns who asked to read the files of a repository, and who was let in: first who waits.
+async fn people_of(state: &AppState, caller: &Actor, address: &RepoAddress) -> ApiResult<Vec<AccessLine>> {
+    let mut lines = Vec::new();
+    for status in [AccessStatus::Pending, AccessStatus::Accepted, AccessStatus::Rejected] {
+        let found = state.hub.access_list(caller, address, status).await?;
+        let found = found.into_iter().take(PEOPLE_SHOWN);
+        lines.extend(found.map(|request| AccessLine { user: request.user.name, status: status.as_str() }));
+    }
+    Ok(lines)
 }
 
 pub(super) async fn settings(
@@ -79,6 +93,14 @@ pub(super) async fn settings_change(
             let settings = RepoSettings { visibility: None, gated: Some(form.word("gated").to_owned()) };
             hub.repo_settings_change(caller, &address, settings).await.map(saved)
         }
+        "grant" => hub.access_grant(caller, &address, form.word("user")).await.map(|()| Came::Done(key::SAVED)),
+        "access" => match AccessStatus::from_word(form.word("status")) {
+            Some(status) => hub
+                .access_answer(caller, &address, form.word("user"), status, "")
+                .await
+                .map(|()| Came::Done(key::SAVED)),
+            None => Err(HubError::Invalid("the form does not say what to change".to_owned())),
+        },
         "move" => match RepoAddress::parse(address.kind, form.word("to")) {
             Ok(to) => hub.repo_move(caller, &address, &to).await.map(|repo| Came::GoTo(repo_url(&repo.address()))),
             Err(error) => Err(error.into()),

@@ -2,8 +2,8 @@
 
 use axum::extract::State;
 use axum::response::Response;
-use karez_hub::{Actor, CollectionWish, HubError, Liking, Repo, Right, collection_slug};
-use karez_pages::{CollectPage, Notice, Social, collect_page, key, repo_url};
+use karez_hub::{Actor, CollectionWish, HubError, Liking, Repo, Right, Standing, collection_slug};
+use karez_pages::{AccessStanding, CollectPage, Notice, Social, collect_page, key, repo_url};
 use karez_types::RepoAddress;
 
 use super::account::me;
@@ -16,18 +16,39 @@ use super::session::form_proof;
 use crate::AppState;
 use crate::error::ApiResult;
 
-/// Returns what the page of a repository offers to who may like it, and the cookie for that; nothing to who may not.
-pub(super) async fn offered(
-    state: &AppState,
-    asked: &Asked,
-    repo: &Repo,
-) -> ApiResult<(Option<Social>, Option<String>)> {
+/// What the page of a repository offers to its reader.
+pub(super) struct Offered {
+    /// The button to like it; nothing for who may not.
+    pub social: Option<Social>,
+    /// The cookie for its forms.
+    pub cookie: Option<String>,
+    /// How the reader stands to files that they may not read.
+    pub access: Option<AccessStanding>,
+}
+
+/// Returns what the page of a repository offers to its reader.
+pub(super) async fn offered(state: &AppState, asked: &Asked, repo: &Repo) -> ApiResult<Offered> {
+    let access = match state.hub.standing(&asked.caller, repo).await? {
+        Standing::Reads => None,
+        Standing::MayAsk => Some(AccessStanding::MayAsk),
+        Standing::Waits => Some(AccessStanding::Waits),
+        Standing::Rejected => Some(AccessStanding::Rejected),
+    };
     if !may_take_part(&asked.caller) {
-        return Ok((None, None));
+        return Ok(Offered { social: None, cookie: None, access });
     }
     let is_liked = state.hub.likes_it(&asked.caller, repo).await?;
     let (proof, cookie) = form_proof(state, &asked.headers, &asked.base);
-    Ok((Some(Social { is_liked, proof }), cookie))
+    Ok(Offered { social: Some(Social { is_liked, proof }), cookie, access })
+}
+
+pub(super) async fn access_ask(
+    State(state): State<AppState>,
+    PageTarget(address): PageTarget,
+    form: Form,
+) -> ApiResult<Response> {
+    state.hub.access_ask(&form.asked.caller, &address).await?;
+    Ok(super::answer::go_to(&repo_url(&address)))
 }
 
 fn may_take_part(caller: &Actor) -> bool {
@@ -55,7 +76,7 @@ async fn collect_shown(
     notice: Option<Notice>,
     form: Option<&Form>,
 ) -> ApiResult<Response> {
-    let repo = state.hub.repo_open(&asked.caller, address, Right::Read).await?;
+    let repo = state.hub.repo_open(&asked.caller, address, Right::See).await?;
     me(asked)?;
     let own = state.hub.collections_own(&asked.caller).await?;
     let (proof, cookie) = form_proof(state, &asked.headers, &asked.base);
@@ -106,7 +127,7 @@ pub(super) async fn collect(
 ) -> ApiResult<Response> {
     let (hub, caller) = (&state.hub, &form.asked.caller);
     me(&form.asked)?;
-    hub.repo_open(caller, &address, Right::Read).await?;
+    hub.repo_open(caller, &address, Right::See).await?;
     let came = match chosen(&state, &form).await {
         Ok(slug) if slug.is_empty() => Ok(Came::Not(key::COLLECTION_CHOOSE)),
         Ok(slug) => match hub.collection_item_add(caller, &slug, &address, form.word("note")).await {
