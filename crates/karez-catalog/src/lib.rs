@@ -83,6 +83,7 @@ use karez_types::Timestamp;
 pub use discussion_event::{DISCUSSION_EVENTS_MAX, DISCUSSION_TEXT_BYTES_MAX};
 pub use error::CatalogError;
 pub use model::*;
+pub use totals::OpenBytes;
 pub use trend::Trend;
 
 /// The catalog. Cheap to clone; all clones share their connections.

@@ -66,6 +66,7 @@ mod repos;
 mod resolve;
 mod revision;
 mod safetensors_metadata;
+mod savings;
 mod sealed;
 mod search;
 mod sessions;
@@ -100,8 +101,8 @@ pub use ingest::Expected;
 pub use karez_catalog::{
     AccessRequest, AccessStatus, Account, AccountKind, Collection, CollectionItem, CollectionPatch, Direction,
     Discussion, DiscussionEvent, DiscussionFilter, DiscussionStatus, EventKind, FileBrief, Incident, Keep, Mirror,
-    MirrorPatch, NewAccount, NewMirror, NewRemote, OwnerOrigin, OwnerRoom, Publication, PublicationQuery, Quota,
-    Remote, RemoteKind, Repo, RepoSort, SignInWay, TokenBrief,
+    MirrorPatch, NewAccount, NewMirror, NewRemote, OpenBytes, OwnerOrigin, OwnerRoom, Publication, PublicationQuery,
+    Quota, Remote, RemoteKind, Repo, RepoSort, SignInWay, TokenBrief,
 };
 /// For the advice on cards.
 pub use karez_formats::card::{Finding, YamlError};
@@ -193,6 +194,7 @@ pub struct Hub {
     pub(crate) hash_desk: passwords::HashDesk,
     pub(crate) blob_hashes: dataset_files::BlobHashes,
     pub(crate) preview: preview::PreviewDesk,
+    pub(crate) savings: savings::SavingsDesk,
 }
 
 /// Uploads at once when the store takes bytes as they come. Many: senders on slow lines each hold a place
@@ -229,6 +231,7 @@ impl Hub {
             hash_desk: passwords::HashDesk::default(),
             blob_hashes: dataset_files::BlobHashes::default(),
             preview: preview::PreviewDesk::default(),
+            savings: savings::SavingsDesk::default(),
         }
     }
 

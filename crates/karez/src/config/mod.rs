@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use anyhow::bail;
 use karez_federation::FederationSettings;
 use karez_federation::provider::SignInSettings;
-use karez_server::NetworkSettings;
+use karez_server::{NetworkSettings, NodeSettings};
 use karez_store::StoreLocation;
 use karez_types::Limits;
 use serde::{Deserialize, Serialize};
@@ -44,6 +44,8 @@ pub struct Settings {
     pub sign_in: SignInSettings,
     /// How the node sends.
     pub network: NetworkSettings,
+    /// Who runs the node, in words.
+    pub node: NodeSettings,
 }
 
 impl Default for Settings {
@@ -61,6 +63,7 @@ impl Default for Settings {
             federation: FederationSettings::default(),
             sign_in: SignInSettings::default(),
             network: NetworkSettings::default(),
+            node: NodeSettings::default(),
         }
     }
 }
@@ -110,6 +113,7 @@ impl Settings {
         self.store_location()?;
         self.federation.check().map_err(anyhow::Error::msg)?;
         self.sign_in.check().map_err(anyhow::Error::msg)?;
+        self.node.check().map_err(anyhow::Error::msg)?;
         self.network.check().map_err(anyhow::Error::msg)
     }
 }
