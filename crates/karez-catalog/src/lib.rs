@@ -30,6 +30,7 @@
 
 mod access;
 mod account;
+mod account_state;
 mod change;
 mod collection;
 mod commit;

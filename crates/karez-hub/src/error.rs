@@ -78,6 +78,21 @@ pub enum HubError {
     /// The request does not make sense.
     #[error("{0}")]
     Invalid(String),
+    /// What should be a name is none.
+    #[error("{0}")]
+    BadName(String),
+    /// The present password, which a change asks for, is another one.
+    #[error("the present password is not right; nothing was changed")]
+    PasswordWrong,
+    /// A password may not be chosen.
+    #[error("{0}")]
+    PasswordWeak(String),
+    /// An invitation was used, is over, or never was.
+    #[error("this invitation was used or is over; ask the operator for a new one")]
+    InvitationOver,
+    /// The account may not be signed in with.
+    #[error("this account is blocked; ask the operator of the node")]
+    Blocked,
     /// The request makes sense but must not be done, such as a path that escapes.
     #[error("{0}")]
     Refused(String),

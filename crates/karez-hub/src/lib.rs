@@ -52,6 +52,7 @@ mod objects;
 mod ollama;
 mod owned_repos;
 mod passwords;
+mod people_admin;
 mod preupload;
 mod preview;
 mod publication;
@@ -102,7 +103,7 @@ pub use karez_catalog::{
     AccessRequest, AccessStatus, Account, AccountKind, Collection, CollectionItem, CollectionPatch, Direction,
     Discussion, DiscussionEvent, DiscussionFilter, DiscussionStatus, EventKind, FileBrief, Incident, Keep, Mirror,
     MirrorPatch, NewAccount, NewMirror, NewRemote, OpenBytes, OwnerOrigin, OwnerRoom, Publication, PublicationQuery,
-    Quota, Remote, RemoteKind, Repo, RepoSort, SignInWay, TokenBrief,
+    Quota, Remote, RemoteKind, Repo, RepoSort, SignInWay, SignIns, TokenBrief,
 };
 /// For the advice on cards.
 pub use karez_formats::card::{Finding, YamlError};

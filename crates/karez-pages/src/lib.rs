@@ -28,7 +28,9 @@ pub use maud::Markup;
 pub use notebook::{NotebookCell, read as notebook};
 pub use view::access::{AccessLine, AccessStanding};
 pub use view::account::{AccountPage, TokenLine, account as account_page};
-pub use view::admin::{AccountLine, AdminPage, JobLine, OrgPage, RemoteLine, admin as admin_page, org as org_page};
+pub use view::admin::{
+    AccountLine, AdminPage, JobLine, OrgPage, RemoteLine, RemoteState, admin as admin_page, org as org_page,
+};
 pub use view::change::{
     EditPage, RepoSettingsPage, UploadPage, edit as edit_page, repo_settings as repo_settings_page,
     upload as upload_page,
@@ -57,6 +59,7 @@ pub use view::make::{
 };
 pub use view::node::{NodePage, PeerRow, node as node_page};
 pub use view::owner::{OwnerPage, owner as owner_page};
+pub use view::people::{PersonPage, person as person_page};
 pub use view::repo::{
     CardView, Entry, Link, Origin, RefsPage, RepoHead, RepoPage, Snippet, Totals, TreePage, refs as refs_page,
     repo as repo_page, tree as tree_page,

@@ -41,19 +41,21 @@ fn row(error: &HubError) -> (StatusCode, Option<&'static str>) {
     use StatusCode as S;
     match error {
         HubError::TokenInvalid | HubError::SignInNeeded(_) => (S::UNAUTHORIZED, None),
-        HubError::Forbidden(_) => (S::FORBIDDEN, None),
+        HubError::Forbidden(_) | HubError::Blocked => (S::FORBIDDEN, None),
         HubError::RepoMissing { anonymous: true, .. } => (S::UNAUTHORIZED, Some("RepoNotFound")),
         HubError::RepoMissing { anonymous: false, .. } => (S::NOT_FOUND, Some("RepoNotFound")),
         HubError::RepoMoved { .. } => (S::TEMPORARY_REDIRECT, None),
         HubError::RevisionMissing { .. } => (S::NOT_FOUND, Some("RevisionNotFound")),
         HubError::EntryMissing { .. } | HubError::NothingToDelete { .. } => (S::NOT_FOUND, Some("EntryNotFound")),
-        HubError::Missing(_) => (S::NOT_FOUND, None),
+        HubError::Missing(_) | HubError::InvitationOver => (S::NOT_FOUND, None),
         HubError::RepoExists(_) | HubError::CollectionExists { .. } | HubError::Exists(_) | HubError::NameClash(_) => {
             (S::CONFLICT, None)
         }
         HubError::BranchMoved => (S::PRECONDITION_FAILED, None),
-        HubError::Invalid(_) | HubError::BodyBroken(_) => (S::BAD_REQUEST, None),
-        HubError::Refused(_) => (S::UNPROCESSABLE_ENTITY, None),
+        HubError::Invalid(_) | HubError::BodyBroken(_) | HubError::BadName(_) | HubError::PasswordWeak(_) => {
+            (S::BAD_REQUEST, None)
+        }
+        HubError::Refused(_) | HubError::PasswordWrong => (S::UNPROCESSABLE_ENTITY, None),
         HubError::TooLarge { .. } | HubError::OverQuota(_) => (S::PAYLOAD_TOO_LARGE, None),
         HubError::RangeOutside { .. } => (S::RANGE_NOT_SATISFIABLE, None),
         HubError::XetTokenInvalid(_) => (S::UNAUTHORIZED, None),

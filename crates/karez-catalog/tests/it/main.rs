@@ -2,6 +2,7 @@
 
 mod access;
 mod accounts;
+mod administration;
 mod changes;
 mod commits;
 mod db;

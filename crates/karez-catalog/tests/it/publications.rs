@@ -91,6 +91,7 @@ async fn what_was_published_before_the_table_is_known(db: &Db) {
     db.sql("DROP INDEX repo_by_trend").await;
     db.sql("ALTER TABLE repo DROP COLUMN trend").await;
     db.sql("ALTER TABLE account DROP COLUMN owned_bytes_max").await;
+    db.sql("ALTER TABLE account DROP COLUMN blocked").await;
     db.sql("DELETE FROM schema_version WHERE version >= 6").await;
     let catalog = Catalog::open(&db.url, NOW).await.unwrap();
     catalog.close().await;

@@ -16,6 +16,7 @@ pub(crate) mod list;
 pub(crate) mod make;
 pub(crate) mod node;
 pub(crate) mod owner;
+pub(crate) mod people;
 pub(crate) mod repo;
 pub(crate) mod room;
 pub(crate) mod sign_in;

@@ -23,6 +23,7 @@ mod lists;
 mod make;
 mod node;
 mod owner;
+mod people;
 mod provider;
 mod repo;
 mod session;
@@ -80,6 +81,7 @@ const TEMPLATES: &[&str] = &[
     "/-/org/{org}",
     "/-/admin",
     "/-/admin/upstreams",
+    "/-/admin/people/{user}",
     "/{repo}/settings",
     "/{repo}/upload/{rev}",
     "/{repo}/upload-begin",
@@ -144,6 +146,8 @@ pub(crate) fn routes() -> Vec<Route> {
         Route::new(V::Post, "/-/org/{org}", G::Anyone, B::Form, admin::org_change),
         Route::new(V::Get, "/-/admin", G::NodeAdmin, B::Empty, admin::admin),
         Route::new(V::Post, "/-/admin", G::Anyone, B::Form, admin::admin_change),
+        Route::new(V::Get, "/-/admin/people/{user}", G::NodeAdmin, B::Empty, people::person),
+        Route::new(V::Post, "/-/admin/people/{user}", G::Anyone, B::Form, people::person_change),
         Route::new(V::Get, "/-/admin/upstreams", G::NodeAdmin, B::Empty, upstreams::upstreams),
         Route::new(V::Post, "/-/admin/upstreams", G::Anyone, B::Form, upstreams::upstreams_change),
         Route::new(V::Get, "/{repo}/settings", G::RepoAdmin, B::Empty, change::settings),
