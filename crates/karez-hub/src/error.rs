@@ -212,7 +212,7 @@ impl From<StoreError> for HubError {
     }
 }
 
-/// A name, path or revision that breaks its grammar is an invalid request.
+/// A revision that breaks its grammar is an invalid request.
 macro_rules! invalid_from {
     ($($error:ty),+) => {
         $(impl From<$error> for HubError {
@@ -222,7 +222,13 @@ macro_rules! invalid_from {
         })+
     };
 }
-invalid_from!(karez_types::NameError, karez_types::RevisionError);
+invalid_from!(karez_types::RevisionError);
+
+impl From<karez_types::NameError> for HubError {
+    fn from(error: karez_types::NameError) -> HubError {
+        HubError::BadName(error.to_string())
+    }
+}
 
 /// A path that escapes is refused rather than invalid: clients tell the two apart (422, not 400).
 impl From<karez_types::PathError> for HubError {

@@ -128,7 +128,7 @@ impl IntoResponse for ApiError {
         // To people, what they may not see is missing, whether they signed in or not: the page says both.
         let is_missing = matches!(error, HubError::RepoMissing { .. });
         let page_status = if is_missing { StatusCode::NOT_FOUND } else { status };
-        let told = Told { words: message.clone(), page_status };
+        let told = Told { words: message.clone(), told: crate::pages::told(&error), page_status };
         // LFS clients read `message`, all others `error`.
         let mut body = json!({ "error": message, "message": message });
         if let HubError::CollectionExists { slug } = &error {

@@ -340,7 +340,7 @@ pub(super) async fn edit(
         Ok(Came::Not(key::EDIT_NOT_TEXT))
     } else if has_errors && form.word("do") == "save" {
         // What is to be changed is said below.
-        Ok(Came::Not(key::ADVICE))
+        Ok(Came::Not(key::EDIT_NOT_SAVED))
     } else if form.word("do") == "save" {
         let changes = vec![SimpleChange::File { path: path.clone(), content: text.clone().into_bytes() }];
         let (words, seen) = (format!("Edit {path}"), Some(parent.clone()));

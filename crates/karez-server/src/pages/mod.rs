@@ -31,6 +31,7 @@ mod sign_in;
 mod snippets;
 mod social;
 mod table;
+mod told;
 mod upstreams;
 mod viewer;
 
@@ -41,6 +42,7 @@ pub(crate) use asked::{pairs, takes_page};
 pub(crate) use errors::{Told, page_headers, page_of_error};
 pub(crate) use form::ROOM_PIECES;
 pub(crate) use session::{CameFrom, SignInTries, network, session_secret};
+pub(crate) use told::told;
 
 /// Templates of the pages.
 const TEMPLATES: &[&str] = &[
