@@ -30,7 +30,9 @@
 
 #![forbid(unsafe_code)]
 
+mod access;
 mod account;
+mod account_state;
 mod change;
 mod collection;
 mod commit;
@@ -86,6 +88,7 @@ use karez_types::Timestamp;
 pub use discussion_event::{DISCUSSION_EVENTS_MAX, DISCUSSION_TEXT_BYTES_MAX};
 pub use error::CatalogError;
 pub use model::*;
+pub use totals::OpenBytes;
 pub use trend::Trend;
 
 /// The catalog. Cheap to clone; all clones share their connections.

@@ -19,7 +19,7 @@ use crate::quota::{quota_after, quota_before};
 use crate::row::{Row, valid};
 use crate::trend::Trend;
 use crate::value::Value;
-use crate::zone::repo_files_join_zone;
+use crate::zone::{repo_files_join_zone, repo_files_leave_public};
 use crate::{Catalog, CatalogError};
 
 const TABLE: &str = "repo";
@@ -287,10 +287,13 @@ impl Catalog {
                     args![id, patch.visibility.map(Visibility::as_str), patch.gated.as_deref(), patch.sdk.as_deref()],
                 )
                 .await?;
-            if changed == 1 && patch.visibility == Some(Visibility::Public) {
-                repo_files_join_zone(tx, id, Zone::PUBLIC).await?;
-            }
             let after = repo_in(tx, id).await?;
+            if changed == 1 && after.as_ref().is_some_and(Repo::is_open) {
+                repo_files_join_zone(tx, id, Zone::PUBLIC).await?;
+            } else if after.as_ref().is_some_and(Repo::is_on_request) {
+                // Its lists of files can still be read, and who knows the hash of a public file may name it.
+                repo_files_leave_public(tx, id).await?;
+            }
             log_change(tx, before.as_ref(), after.as_ref(), now).await?;
             Ok(after)
         })

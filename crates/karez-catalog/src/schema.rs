@@ -26,6 +26,8 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
     Migration { name: "publications, likes, collections", sql: include_str!("migrations/0006_commons.sql") },
     Migration { name: "quotas", sql: include_str!("migrations/0007_quotas.sql") },
     Migration { name: "what leaves the store", sql: include_str!("migrations/0008_garbage.sql") },
+    Migration { name: "access on request", sql: include_str!("migrations/0009_access.sql") },
+    Migration { name: "blocked accounts", sql: include_str!("migrations/0010_blocked.sql") },
 ];
 
 /// Key of PostgreSQL's advisory lock: "karez" and a number, as ASCII.

@@ -49,7 +49,8 @@ impl Catalog {
         })
     }
 
-    /// Finds a session, with its user and the user's organizations. One query: this runs on each request.
+    /// Finds a session, with its user and the user's organizations. One query: this runs on each request. Nobody is
+    /// found whose account is blocked.
     pub async fn session_lookup(&self, hash: &[u8; 32]) -> Result<Option<SessionRow>, CatalogError> {
         let rows = self
             .pool
@@ -59,7 +60,7 @@ impl Catalog {
                     account_columns!("a"),
                     ", s.way, s.role, s.expires, m.org_id, m.role
                      FROM session s JOIN account a ON a.id = s.user_id LEFT JOIN membership m ON m.user_id = a.id
-                     WHERE s.hash = $1 ORDER BY m.org_id"
+                     WHERE s.hash = $1 AND a.blocked IS NULL ORDER BY m.org_id"
                 ),
                 args![hash],
             )

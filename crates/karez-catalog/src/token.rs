@@ -33,7 +33,8 @@ impl Catalog {
     }
 
     /// Finds a token by its SHA-256, with its user and the user's organizations. One query: this runs
-    /// on each request. Whether the token has expired is for the caller to say.
+    /// on each request. Whether the token has expired is for the caller to say; nobody is found whose account is
+    /// blocked.
     pub async fn token_lookup(&self, hash: &[u8; 32]) -> Result<Option<TokenRow>, CatalogError> {
         let rows = self
             .pool
@@ -43,7 +44,7 @@ impl Catalog {
                     account_columns!("a"),
                     ", t.id, t.name, t.role, t.expires, m.org_id, m.role
                      FROM token t JOIN account a ON a.id = t.user_id LEFT JOIN membership m ON m.user_id = a.id
-                     WHERE t.hash = $1 ORDER BY m.org_id"
+                     WHERE t.hash = $1 AND a.blocked IS NULL ORDER BY m.org_id"
                 ),
                 args![hash],
             )

@@ -1,10 +1,21 @@
 //! Counts and sums that pages and overviews show.
 
-use karez_types::{AccountId, RepoAddress, RepoId, RepoKind, Visibility};
+use karez_types::{AccountId, RepoAddress, RepoId, RepoKind, Visibility, Zone};
 
 use crate::engine::args;
 use crate::row::Row;
 use crate::{Catalog, CatalogError};
+
+/// What open repositories hold, and what it costs to keep and to serve, in bytes of large files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct OpenBytes {
+    /// The lengths of the files of all open repositories together.
+    pub held_bytes: u64,
+    /// What of that is stored.
+    pub stored_bytes: u64,
+    /// What readers of mirrors got from here, and the line did not carry again.
+    pub not_fetched_bytes: u64,
+}
 
 impl Catalog {
     /// Counts the repositories of an owner; with a visibility, only those that have it.
@@ -38,6 +49,36 @@ impl Catalog {
             )
             .await?;
         row.map_or(Ok(0), |row: Row| row.count("repo_file", 0))
+    }
+
+    /// Sums what open repositories hold, each counting all of its large files; what of that is stored, each chunk once;
+    /// and what readers of mirrors got from here instead of over the line. What is not open is in none of them: a sum
+    /// that everybody may see must not tell whether somebody stored something.
+    pub async fn open_bytes(&self) -> Result<OpenBytes, CatalogError> {
+        let sum = async |sql: &'static str| -> Result<u64, CatalogError> {
+            let row = self.pool.row(sql, args![Zone::PUBLIC]).await?;
+            row.map_or(Ok(0), |row: Row| row.count("zone_file", 0))
+        };
+        Ok(OpenBytes {
+            held_bytes: sum("SELECT CAST(COALESCE(SUM(x.file_bytes), 0) AS BIGINT)
+                 FROM zone_file z JOIN repo_file f ON f.sha256 = z.sha256 JOIN repo r ON r.id = f.repo_id
+                 JOIN lfs_file l ON l.sha256 = f.sha256 JOIN xet_file x ON x.hash = l.hash
+                 WHERE z.zone = $1 AND r.visibility = 'public'
+                   AND (r.gated = 'false' OR r.id IN (SELECT m.repo_id FROM mirror m))")
+            .await?,
+            stored_bytes: sum("SELECT CAST(COALESCE(SUM(x.stored_bytes), 0) AS BIGINT)
+                 FROM zone_xorb z JOIN xorb x ON x.hash = z.hash WHERE z.zone = $1")
+            .await?,
+            not_fetched_bytes: sum("SELECT CAST(COALESCE(SUM(u.saved_bytes), 0) AS BIGINT)
+                 FROM zone_file z JOIN file_use u ON u.sha256 = z.sha256 WHERE z.zone = $1")
+            .await?,
+        })
+    }
+
+    /// Sums what is stored of large files, as it lies in the store.
+    pub async fn stored_bytes(&self) -> Result<u64, CatalogError> {
+        let row = self.pool.row("SELECT CAST(COALESCE(SUM(stored_bytes), 0) AS BIGINT) FROM xorb", args![]).await?;
+        row.map_or(Ok(0), |row: Row| row.count("xorb", 0))
     }
 
     /// Lists the repositories whose large files are longest together, with that length.

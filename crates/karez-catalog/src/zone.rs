@@ -67,6 +67,27 @@ pub(crate) async fn files_join_zone(tx: &mut Tx, files: &[Sha256], zone: Zone) -
     Ok(())
 }
 
+/// Takes the files of a repository out of the public zone, but for those that an open repository has as well, and
+/// the xorbs that no file of that zone needs.
+pub(crate) async fn repo_files_leave_public(tx: &mut Tx, repo: RepoId) -> Result<(), CatalogError> {
+    for sql in [
+        "DELETE FROM zone_file WHERE zone = $1 AND sha256 IN (SELECT f.sha256 FROM repo_file f WHERE f.repo_id = $2)
+           AND NOT EXISTS (
+               SELECT 1 FROM repo_file f JOIN repo r ON r.id = f.repo_id
+               WHERE f.sha256 = zone_file.sha256 AND r.visibility = 'public'
+                 AND (r.gated = 'false' OR r.id IN (SELECT m.repo_id FROM mirror m)))",
+        "DELETE FROM zone_xorb WHERE zone = $1 AND hash IN (
+               SELECT x.xorb FROM repo_file f JOIN lfs_file l ON l.sha256 = f.sha256 JOIN file_xorb x ON x.file = l.hash
+               WHERE f.repo_id = $2)
+           AND NOT EXISTS (
+               SELECT 1 FROM file_xorb x JOIN lfs_file l ON l.hash = x.file JOIN zone_file z ON z.sha256 = l.sha256
+               WHERE x.xorb = zone_xorb.hash AND z.zone = zone_xorb.zone)",
+    ] {
+        tx.execute(sql, args![Zone::PUBLIC, repo]).await?;
+    }
+    Ok(())
+}
+
 /// Makes all files of a repository members of a zone: it became public, or has a new owner.
 pub(crate) async fn repo_files_join_zone(tx: &mut Tx, repo: RepoId, zone: Zone) -> Result<(), CatalogError> {
     for sql in [

@@ -4,7 +4,7 @@ use karez_catalog::{Repo, Viewer};
 use karez_types::{AccountId, RepoAddress, Timestamp};
 use sha2::{Digest, Sha256};
 
-use crate::{Actor, Hub, HubError, HubResult, Right};
+use crate::{Actor, Hub, HubError, HubResult, Right, Standing};
 
 /// How long an origin's "this person may read it" opens a restricted mirror, in seconds: long enough that
 /// a download of many files asks once, short enough that a right that ended over there ends here.
@@ -37,7 +37,7 @@ impl Hub {
     /// [`HubError::RepoMissing`] when it is not there or must answer as if it were not,
     /// [`HubError::RepoMoved`] when it has another address now, [`HubError::SignInNeeded`] or
     /// [`HubError::Forbidden`] when the caller sees it but may not do this, or nobody may because it comes
-    /// from a remote.
+    /// from a remote; [`HubError::OnRequest`] when its files are given on request and the caller was not let in.
     pub async fn repo_open(&self, actor: &Actor, address: &RepoAddress, right: Right) -> HubResult<Repo> {
         let missing = || HubError::RepoMissing { address: address.to_string(), anonymous: actor.is_anonymous() };
         let found = self.catalog.repo_find(address).await?.ok_or_else(missing)?;
@@ -46,6 +46,9 @@ impl Hub {
         }
         if found.redirected {
             return Err(HubError::RepoMoved { from: address.clone(), to: found.repo.address() });
+        }
+        if right == Right::Read {
+            self.request_check(actor, &found.repo).await?;
         }
         if right > Right::Read && !actor.is_anonymous() {
             self.origin_check(&found.repo).await?;
@@ -60,7 +63,7 @@ impl Hub {
     /// # Errors
     /// As [`Hub::repo_open`] for reading; [`HubError::Forbidden`] for what comes from a remote.
     pub async fn origin_is_here(&self, actor: &Actor, address: &RepoAddress) -> HubResult<()> {
-        let repo = self.repo_open(actor, address, Right::Read).await?;
+        let repo = self.repo_open(actor, address, Right::See).await?;
         self.origin_check(&repo).await
     }
 
@@ -72,6 +75,18 @@ impl Hub {
         Err(HubError::Forbidden(format!(
             "this repository comes from {remote}; push it there, or duplicate it under a name of your own"
         )))
+    }
+
+    /// Checks that the caller may read the files of a repository that they see: it is not one that gives them on
+    /// request, or they belong to its owner, or were let in. What comes from a remote is decided there.
+    async fn request_check(&self, actor: &Actor, repo: &Repo) -> HubResult<()> {
+        match self.standing(actor, repo).await? {
+            Standing::Reads => Ok(()),
+            _ => Err(HubError::OnRequest {
+                address: format!("{} {}", repo.kind, repo.address().id()),
+                anonymous: actor.is_anonymous(),
+            }),
+        }
     }
 
     /// Tells whether the caller may know that this repository exists.
@@ -97,7 +112,7 @@ impl Hub {
     /// Checks that the caller may do this to what belongs to `owner`. Reading is not checked here:
     /// visibility decides that before.
     pub(crate) fn right_check(&self, actor: &Actor, owner: AccountId, right: Right, what: &str) -> HubResult<()> {
-        if right == Right::Read {
+        if right <= Right::Read {
             return Ok(());
         }
         if actor.is_anonymous() {

@@ -117,10 +117,16 @@ impl Hub {
     ///
     /// # Errors
     /// [`HubError::Forbidden`], [`HubError::Missing`], or [`HubError::Refused`] when there are
-    /// repositories left.
+    /// repositories left, and for the last administrator.
     pub async fn account_delete(&self, actor: &Actor, name: &str) -> HubResult<()> {
         self.node_admin_check(actor)?;
         let account = self.account(name).await?;
+        let admins = self.catalog.admins().await?;
+        if admins.len() == 1 && admins[0].id == account.id {
+            let words =
+                format!("{name} is the last who administers this node; make somebody else an administrator first");
+            return Err(HubError::Refused(words));
+        }
         match self.catalog.account_delete(account.id).await? {
             AccountDeleted::Deleted => Ok(()),
             AccountDeleted::Missing => Err(account_missing(name)),

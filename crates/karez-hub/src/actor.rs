@@ -90,7 +90,9 @@ pub struct SignedIn {
 /// What somebody wants to do with a repository, weakest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Right {
-    /// See it and read its files.
+    /// Know of it: its card, the names of its files, its history, what is said about it.
+    See,
+    /// Read its files. What is given on request is for those only who were let in.
     Read,
     /// Push, branch, tag.
     Write,
@@ -151,9 +153,9 @@ impl Actor {
     /// Tells whether the token, apart from its person, is strong enough.
     pub fn token_allows(&self, right: Right) -> bool {
         match self {
-            Actor::Anonymous | Actor::Guest(_) => right == Right::Read,
+            Actor::Anonymous | Actor::Guest(_) => right <= Right::Read,
             Actor::Operator => true,
-            Actor::User(user) => right == Right::Read || user.token_role >= TokenRole::Write,
+            Actor::User(user) => right <= Right::Read || user.token_role >= TokenRole::Write,
         }
     }
 }

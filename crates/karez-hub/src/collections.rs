@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 
 use karez_catalog::{Account, Collection, CollectionItem, CollectionPatch, CollectionQuery, NewCollection};
-use karez_types::{RepoAddress, RepoId, Timestamp};
+use karez_types::{OrgRole, RepoAddress, RepoId, Timestamp};
 
 use crate::{Actor, Hub, HubError, HubResult, RepoField, RepoInfo, Right};
 
@@ -16,6 +16,12 @@ pub const COLLECTION_ITEMS_MAX: u64 = 500;
 const COLLECTIONS_MAX: u64 = 1_000;
 /// Collections on one page of a list.
 const PAGE_ITEMS: u64 = 20;
+/// Collections of each owner that somebody chooses from.
+const CHOICE_ITEMS: u64 = 100;
+/// Owners whose collections somebody chooses from.
+const CHOICE_OWNERS_MAX: usize = 20;
+/// Highest place of an item. Places grow as items move: with one move a second they take thirty thousand years.
+const POSITION_MAX: u64 = 1 << 40;
 /// Items of each collection that a list shows.
 const LISTED_ITEMS: u64 = 4;
 /// Longest title, description and note, in characters.
@@ -177,7 +183,7 @@ impl Hub {
         };
         let repo = match item {
             None => None,
-            Some(address) => Some(self.repo_open(actor, address, Right::Read).await?.id),
+            Some(address) => Some(self.repo_open(actor, address, Right::See).await?.id),
         };
         let private_of = match actor {
             Actor::Operator => None,
@@ -199,6 +205,35 @@ impl Hub {
             items.push(self.collection_view(actor, collection, LISTED_ITEMS).await?);
         }
         Ok(CollectionPage { items, next: last.map(|place| self.cursor_seal(ORDER, &place)) })
+    }
+
+    /// Lists the collections that the caller may change, the last changed first for each owner.
+    ///
+    /// # Errors
+    /// [`HubError::SignInNeeded`] and [`HubError::Forbidden`] without a token that may write.
+    pub async fn collections_own(&self, actor: &Actor) -> HubResult<Vec<Collection>> {
+        let user = self.writer(actor, "changing a collection")?;
+        let orgs = user.memberships.iter().filter(|membership| membership.role >= OrgRole::Write);
+        let owners = std::iter::once(user.account.id).chain(orgs.map(|membership| membership.org));
+        let mut found = Vec::new();
+        for owner in owners.take(CHOICE_OWNERS_MAX) {
+            let query = CollectionQuery {
+                owner: Some(owner),
+                repo: None,
+                private_of: Some(vec![owner]),
+                after: None,
+                limit: CHOICE_ITEMS,
+            };
+            found.extend(self.catalog.collections(&query).await?);
+        }
+        Ok(found)
+    }
+
+    /// Tells whether the caller may change a collection that they see.
+    pub fn collection_may_change(&self, actor: &Actor, collection: &Collection) -> bool {
+        actor.user().is_some()
+            && actor.token_allows(Right::Write)
+            && actor.right_over(collection.owner_id).is_some_and(|has| has >= Right::Write)
     }
 
     /// Changes what the patch names.
@@ -247,7 +282,7 @@ impl Hub {
     ) -> HubResult<CollectionView> {
         let found = self.collection_change(actor, address).await?;
         let note = text_checked("note", note, TEXT_CHARS_MAX)?;
-        let repo = self.repo_open(actor, repo, Right::Read).await?;
+        let repo = self.repo_open(actor, repo, Right::See).await?;
         let added =
             self.catalog.collection_item_add(found.id, repo.id, &note, COLLECTION_ITEMS_MAX, self.clock.now()).await?;
         match added {
@@ -271,7 +306,7 @@ impl Hub {
     ) -> HubResult<()> {
         let found = self.collection_change(actor, address).await?;
         let note = note.map(|note| text_checked("note", note, TEXT_CHARS_MAX)).transpose()?;
-        let position = position.map(|position| position.min(COLLECTION_ITEMS_MAX));
+        let position = position.map(|position| position.min(POSITION_MAX));
         let now = self.clock.now();
         let is_there = self.catalog.collection_item_update(found.id, item, note.as_deref(), position, now).await?;
         if is_there { Ok(()) } else { Err(no_item()) }

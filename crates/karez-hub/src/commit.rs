@@ -18,9 +18,7 @@ use karez_formats::attributes::{Attributes, lfs_line};
 use karez_formats::commit_ndjson::{CommitBodyError, CommitParser, CommitProblem, Operation};
 use karez_formats::git::{Commit, GitKind, encode_commit, object_id};
 use karez_formats::lfs::LfsPointer;
-use karez_types::{
-    AccountId, GitOid, OwnerName, RefName, RepoAddress, RepoId, RepoPath, Revision, Sha256, Visibility, Zone,
-};
+use karez_types::{AccountId, GitOid, OwnerName, RefName, RepoAddress, RepoId, RepoPath, Revision, Sha256, Zone};
 use tokio::sync::{Mutex, MutexGuard, OwnedSemaphorePermit, Semaphore};
 
 use crate::commit_tree::{TreeEditor, add_object};
@@ -439,10 +437,7 @@ fn branch_of(revision: &Revision) -> HubResult<RefName> {
 
 /// Returns the zones that the files of a commit to this repository join.
 pub(crate) fn zones_of(repo: &Repo) -> Vec<Zone> {
-    match repo.visibility {
-        Visibility::Public => vec![Zone::PUBLIC, repo.zone()],
-        Visibility::Private => vec![repo.zone()],
-    }
+    if repo.is_open() { vec![Zone::PUBLIC, repo.zone()] } else { vec![repo.zone()] }
 }
 
 fn not_uploaded(sha256: &str) -> HubError {

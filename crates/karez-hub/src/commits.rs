@@ -62,7 +62,7 @@ impl Hub {
         page: u64,
         limit: Option<u64>,
     ) -> HubResult<HistoryPage> {
-        let (repo, tip) = self.revision_open(actor, address, revision).await?;
+        let (repo, tip) = self.revision_see(actor, address, revision).await?;
         let most = self.limits.commits_page_items.max(1);
         let page_items = limit.unwrap_or(most).clamp(1, most.max(1_000));
         let skip = page.saturating_mul(page_items);

@@ -9,7 +9,7 @@ use quick_cache::sync::Cache;
 use serde_json::Value;
 use sha2::{Digest, Sha256 as Hasher};
 
-use crate::{Actor, Hub, HubError, HubResult, RepoField, RepoInfo, SiblingDetail};
+use crate::{Actor, Hub, HubError, HubResult, RepoField, RepoInfo, Right, SiblingDetail};
 
 /// Files that one description names; the rest of a larger dataset it leaves out.
 const FILES_MAX: usize = 1_000;
@@ -96,6 +96,8 @@ impl Hub {
     /// # Errors
     /// As [`Hub::repo_open`]; [`HubError::RevisionMissing`] when nothing was committed yet.
     pub async fn dataset_files(&self, actor: &Actor, address: &RepoAddress) -> HubResult<DatasetFiles> {
+        // Columns come out of the files, and sums of small ones tell what is in them.
+        self.repo_open(actor, address, Right::Read).await?;
         let info = self.repo_info(actor, address, None, &[RepoField::CardData], SiblingDetail::Name).await?;
         let commit = info.commit.ok_or_else(|| HubError::RevisionMissing { revision: "main".to_owned() })?;
         let mut siblings = self.siblings_at_most(commit, SiblingDetail::Blob, FILES_MAX + 1).await?;

@@ -35,7 +35,12 @@ impl Hub {
         }
         let owner = self.owner_to_write(actor, to.kind, &to.owner).await?;
         let now = self.clock.now();
-        let visibility = visibility.unwrap_or(source.visibility);
+        let is_kept_back =
+            source.is_on_request() && actor.right_over(source.owner.id).is_none_or(|has| has < Right::Admin);
+        let visibility = visibility.unwrap_or(if is_kept_back { Visibility::Private } else { source.visibility });
+        if is_kept_back && visibility == Visibility::Public {
+            return Err(HubError::Refused(format!("the files of {from} are given on request; make the copy private")));
+        }
         if source.mirror.is_some_and(|mirror| mirror.is_restricted) && visibility == Visibility::Public {
             return Err(HubError::Refused(format!("{from} is not public at its origin; make the copy private")));
         }

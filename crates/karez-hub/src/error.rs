@@ -78,6 +78,21 @@ pub enum HubError {
     /// The request does not make sense.
     #[error("{0}")]
     Invalid(String),
+    /// What should be a name is none.
+    #[error("{0}")]
+    BadName(String),
+    /// The present password, which a change asks for, is another one.
+    #[error("the present password is not right; nothing was changed")]
+    PasswordWrong,
+    /// A password may not be chosen.
+    #[error("{0}")]
+    PasswordWeak(String),
+    /// An invitation was used, is over, or never was.
+    #[error("this invitation was used or is over; ask the operator for a new one")]
+    InvitationOver,
+    /// The account may not be signed in with.
+    #[error("this account is blocked; ask the operator of the node")]
+    Blocked,
     /// The request makes sense but must not be done, such as a path that escapes.
     #[error("{0}")]
     Refused(String),
@@ -135,6 +150,17 @@ pub enum HubError {
         /// Whether the caller gave no token: then a token might help.
         anonymous: bool,
     },
+    /// Its owner gives the files of the repository on request, and the caller was not let in.
+    #[error(
+        "Access to {address} is restricted and you are not in the authorized list. Sign in on its page in a browser, \
+         and ask for access there"
+    )]
+    OnRequest {
+        /// What was asked for.
+        address: String,
+        /// Whether the caller gave no token: then a token might help.
+        anonymous: bool,
+    },
     /// There is no preview: the file is not what it seems, asks for too much, or the question does not fit it.
     #[error("{0}")]
     Preview(karez_preview::PreviewError),
@@ -189,7 +215,7 @@ impl From<StoreError> for HubError {
     }
 }
 
-/// A name, path or revision that breaks its grammar is an invalid request.
+/// A revision that breaks its grammar is an invalid request.
 macro_rules! invalid_from {
     ($($error:ty),+) => {
         $(impl From<$error> for HubError {
@@ -199,7 +225,13 @@ macro_rules! invalid_from {
         })+
     };
 }
-invalid_from!(karez_types::NameError, karez_types::RevisionError);
+invalid_from!(karez_types::RevisionError);
+
+impl From<karez_types::NameError> for HubError {
+    fn from(error: karez_types::NameError) -> HubError {
+        HubError::BadName(error.to_string())
+    }
+}
 
 /// A path that escapes is refused rather than invalid: clients tell the two apart (422, not 400).
 impl From<karez_types::PathError> for HubError {

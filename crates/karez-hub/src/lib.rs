@@ -19,6 +19,7 @@ use karez_types::{Clock, Entropy, Limits};
 use tokio::sync::Semaphore;
 
 mod access;
+mod access_requests;
 mod accounts;
 mod actor;
 mod collections;
@@ -52,6 +53,7 @@ mod objects;
 mod ollama;
 mod owned_repos;
 mod passwords;
+mod people_admin;
 mod preupload;
 mod preview;
 mod publication;
@@ -66,6 +68,7 @@ mod repos;
 mod resolve;
 mod revision;
 mod safetensors_metadata;
+mod savings;
 mod sealed;
 mod search;
 mod sessions;
@@ -82,6 +85,7 @@ mod xorbs;
 mod yaml_check;
 
 pub use access::{GRANT_SECS, token_hash};
+pub use access_requests::Standing;
 pub use accounts::{Me, OrgOverview, RepoCounts, UserOverview, new_organization, new_user};
 pub use actor::{Actor, Guest, Right, SignedIn};
 pub use collections::{COLLECTION_ITEMS_MAX, CollectionPage, CollectionView, CollectionWish, slug as collection_slug};
@@ -98,10 +102,10 @@ pub use garbage::{GarbageRound, GarbageSettings};
 pub use git_fetch::{GitFetch, GitRefs, PackPlan};
 pub use ingest::Expected;
 pub use karez_catalog::{
-    Account, AccountKind, Collection, CollectionItem, CollectionPatch, Direction, Discussion, DiscussionEvent,
-    DiscussionFilter, DiscussionStatus, EventKind, FileBrief, Incident, Keep, Mirror, MirrorPatch, NewAccount,
-    NewMirror, NewRemote, OwnerOrigin, OwnerRoom, Publication, PublicationQuery, Quota, Remote, RemoteKind, Repo,
-    RepoSort, SignInWay, TokenBrief,
+    AccessRequest, AccessStatus, Account, AccountKind, Collection, CollectionItem, CollectionPatch, Direction,
+    Discussion, DiscussionEvent, DiscussionFilter, DiscussionStatus, EventKind, FileBrief, Incident, Keep, Mirror,
+    MirrorPatch, NewAccount, NewMirror, NewRemote, OpenBytes, OwnerOrigin, OwnerRoom, Publication, PublicationQuery,
+    Quota, Remote, RemoteKind, Repo, RepoSort, SignInWay, SignIns, TokenBrief,
 };
 /// For the advice on cards.
 pub use karez_formats::card::{Finding, YamlError};
@@ -128,7 +132,7 @@ pub use passwords::{PASSWORD_BYTES_MAX, PASSWORD_CHARS_MIN};
 pub use preupload::{UploadAdvice, UploadMode, UploadPlan};
 pub use preview::{DataView, Layout, PreviewChild, PreviewLauncher, PreviewProgram};
 pub use publication::{Described, Published};
-pub use push_access::PushPlace;
+pub use push_access::{ChangeWay, PushPlace};
 pub use quota::quota_of_words;
 pub use reconstruction::{ChunkPlace, RECONSTRUCTION_FILES_MAX, Reconstruction, XorbFetch};
 pub use refs::{BranchStart, NewTag, RefInfo, RefLists};
@@ -194,6 +198,7 @@ pub struct Hub {
     pub(crate) hash_desk: passwords::HashDesk,
     pub(crate) blob_hashes: dataset_files::BlobHashes,
     pub(crate) preview: preview::PreviewDesk,
+    pub(crate) savings: savings::SavingsDesk,
 }
 
 /// Uploads at once when the store takes bytes as they come. Many: senders on slow lines each hold a place
@@ -231,6 +236,7 @@ impl Hub {
             hash_desk: passwords::HashDesk::default(),
             blob_hashes: dataset_files::BlobHashes::default(),
             preview: preview::PreviewDesk::default(),
+            savings: savings::SavingsDesk::default(),
         }
     }
 

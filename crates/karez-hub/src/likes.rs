@@ -28,7 +28,7 @@ impl Hub {
     /// As [`Hub::repo_open`] for reading; [`HubError::SignInNeeded`] and [`HubError::Forbidden`] without a token
     /// that may write.
     pub async fn like(&self, actor: &Actor, address: &RepoAddress, likes: Liking) -> HubResult<()> {
-        let repo = self.repo_open(actor, address, Right::Read).await?;
+        let repo = self.repo_open(actor, address, Right::See).await?;
         let user = self.writer(actor, "liking a repository")?.account.id;
         match likes {
             Liking::Yes => self.catalog.like_set(repo.id, user, self.clock.now()).await?,
@@ -37,12 +37,23 @@ impl Hub {
         Ok(())
     }
 
+    /// Tells whether the caller likes a repository that they opened.
+    ///
+    /// # Errors
+    /// When the catalog does not answer.
+    pub async fn likes_it(&self, actor: &Actor, repo: &Repo) -> HubResult<bool> {
+        match actor.user() {
+            Some(user) => Ok(self.catalog.like_has(repo.id, user.account.id).await?),
+            None => Ok(false),
+        }
+    }
+
     /// Lists who likes a repository, the latest first.
     ///
     /// # Errors
     /// As [`Hub::repo_open`] for reading.
     pub async fn likers(&self, actor: &Actor, address: &RepoAddress) -> HubResult<Vec<Account>> {
-        let repo = self.repo_open(actor, address, Right::Read).await?;
+        let repo = self.repo_open(actor, address, Right::See).await?;
         Ok(self.catalog.likers(repo.id, LIKES_MAX).await?)
     }
 

@@ -77,7 +77,7 @@ fn is_hash_of(phc: &str, password: &str) -> bool {
 /// Checks that a password may be chosen.
 fn check(password: &str, name: &str) -> HubResult<()> {
     if password.chars().count() < PASSWORD_CHARS_MIN || password.len() > PASSWORD_BYTES_MAX {
-        return Err(HubError::Invalid(format!(
+        return Err(HubError::PasswordWeak(format!(
             "a password has at least {PASSWORD_CHARS_MIN} characters and at most {PASSWORD_BYTES_MAX} bytes; several \
              words are easy to keep in mind"
         )));
@@ -85,7 +85,7 @@ fn check(password: &str, name: &str) -> HubResult<()> {
     let plain = password.to_lowercase();
     let first = plain.chars().next();
     if plain.contains(&name.to_lowercase()) || plain.chars().all(|c| Some(c) == first) {
-        return Err(HubError::Invalid(
+        return Err(HubError::PasswordWeak(
             "choose a password without your name in it, and not one letter again and again".to_owned(),
         ));
     }
@@ -141,7 +141,7 @@ impl Hub {
     /// Sets a person's password, for who administers the node. Ends all sessions of the person.
     ///
     /// # Errors
-    /// [`HubError::Forbidden`]; [`HubError::Missing`]; [`HubError::Invalid`] for a password that is too short.
+    /// [`HubError::Forbidden`]; [`HubError::Missing`]; [`HubError::PasswordWeak`] for a password that is too short.
     pub async fn password_set(&self, actor: &Actor, user: &str, password: &str) -> HubResult<()> {
         self.node_admin_check(actor)?;
         let user = self.account_of_kind(user, AccountKind::User).await?;
@@ -151,14 +151,14 @@ impl Hub {
     /// Changes the caller's own password, which they must know if they have one. Ends all their sessions.
     ///
     /// # Errors
-    /// [`HubError::SignInNeeded`]; [`HubError::Refused`] when the old one is wrong; [`HubError::Invalid`].
+    /// [`HubError::SignInNeeded`]; [`HubError::PasswordWrong`] when the old one is wrong; [`HubError::PasswordWeak`].
     pub async fn password_change(&self, actor: &Actor, old: &str, new: &str) -> HubResult<()> {
         let user = self.signed_in(actor)?.account.clone();
         self.right_check(actor, user.id, Right::Admin, "your password")?;
         if self.catalog.password_get(user.id).await?.is_some()
             && self.password_verify(user.name.as_str(), old).await?.is_none()
         {
-            return Err(HubError::Refused("the present password is not right; nothing was changed".to_owned()));
+            return Err(HubError::PasswordWrong);
         }
         self.password_store(&user, new).await
     }
@@ -180,6 +180,7 @@ impl Hub {
     pub async fn invitation_create(&self, actor: &Actor, user: &str) -> HubResult<String> {
         self.node_admin_check(actor)?;
         let user = self.account_of_kind(user, AccountKind::User).await?;
+        self.sign_in_check(user.id).await?;
         let code = alphanumeric(&*self.entropy, CODE_LETTERS);
         let expires = self.clock.now().plus_secs(INVITATION_SECS);
         self.catalog.invitation_set(user.id, &token_hash(&code), expires).await?;
@@ -189,25 +190,23 @@ impl Hub {
     /// Returns whom an invitation is for.
     ///
     /// # Errors
-    /// [`HubError::Missing`] when it was used, is over, or never was.
+    /// [`HubError::InvitationOver`] when it was used, is over, or never was.
     pub async fn invitation_open(&self, code: &str) -> HubResult<Account> {
         let found = self.catalog.invitation_get(&token_hash(code)).await?;
         let open = found.filter(|(_, expires)| *expires > self.clock.now()).map(|(account, _)| account);
-        open.ok_or_else(|| {
-            HubError::Missing("this invitation was used or is over; ask the operator for a new one".to_owned())
-        })
+        open.ok_or(HubError::InvitationOver)
     }
 
     /// Chooses a password with an invitation, which is used up by it.
     ///
     /// # Errors
-    /// As [`Hub::invitation_open`]; [`HubError::Invalid`] for a password that is too short, and then the
+    /// As [`Hub::invitation_open`]; [`HubError::PasswordWeak`] for a password that is too short, and then the
     /// invitation stays.
     pub async fn invitation_use(&self, code: &str, password: &str) -> HubResult<Account> {
         let user = self.invitation_open(code).await?;
         check(password, user.name.as_str())?;
         if !self.catalog.invitation_take(&token_hash(code)).await? {
-            return Err(HubError::Missing("this invitation was used a moment ago".to_owned()));
+            return Err(HubError::InvitationOver);
         }
         self.password_store(&user, password).await?;
         Ok(user)

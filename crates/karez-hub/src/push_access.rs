@@ -20,6 +20,15 @@ pub enum PushPlace<'a> {
     Undecided,
 }
 
+/// How somebody changes a repository in a browser.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ChangeWay {
+    /// By a commit to the branch.
+    Commit,
+    /// By a pull request, which who may write takes or leaves.
+    Propose,
+}
+
 /// A repository opened for a push.
 #[derive(Debug, Clone)]
 pub(crate) struct Pushing {
@@ -37,6 +46,26 @@ impl Pushing {
 }
 
 impl Hub {
+    /// Opens a repository for a change of a revision by who may write to it, or may propose one.
+    ///
+    /// # Errors
+    /// As [`Hub::repo_open`] for writing, when the caller may not even propose.
+    pub async fn change_way(
+        &self,
+        actor: &Actor,
+        address: &RepoAddress,
+        revision: &Revision,
+    ) -> HubResult<(Repo, ChangeWay)> {
+        match self.push_open(actor, address, PushPlace::Revision(revision)).await {
+            Ok(pushing) => Ok((pushing.repo, ChangeWay::Commit)),
+            Err(HubError::Forbidden(_)) => {
+                let pushing = self.push_open(actor, address, PushPlace::NewPullRequest).await?;
+                Ok((pushing.repo, ChangeWay::Propose))
+            }
+            Err(other) => Err(other),
+        }
+    }
+
     /// Opens a repository for a push.
     ///
     /// # Errors

@@ -55,7 +55,7 @@ impl Hub {
     /// # Errors
     /// As [`Hub::repo_open`].
     pub async fn ref_list(&self, actor: &Actor, address: &RepoAddress) -> HubResult<RefLists> {
-        let repo = self.repo_open(actor, address, Right::Read).await?;
+        let repo = self.repo_open(actor, address, Right::See).await?;
         let mut lists = RefLists::default();
         for (name, target) in self.catalog.ref_list(repo.id).await? {
             // Only tags may point at something other than a commit.

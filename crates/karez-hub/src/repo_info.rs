@@ -93,7 +93,7 @@ impl Hub {
         fields: &[RepoField],
         detail: SiblingDetail,
     ) -> HubResult<RepoInfo> {
-        let repo = self.repo_open(actor, address, Right::Read).await?;
+        let repo = self.repo_open(actor, address, Right::See).await?;
         let origin = self.origins(std::iter::once(&repo)).await?.remove(&repo.id);
         let (commit, modified) = match revision {
             None => (repo.head, repo.modified),

@@ -66,7 +66,7 @@ impl Hub {
     /// As [`Hub::repo_open`]. An old address of a moved repository counts as missing: a deletion
     /// must name what it deletes.
     pub async fn repo_delete(&self, actor: &Actor, address: &RepoAddress) -> HubResult<()> {
-        let repo = match self.repo_open_exactly(actor, address, Right::Read).await? {
+        let repo = match self.repo_open_exactly(actor, address, Right::See).await? {
             copy if copy.mirror.is_some() && actor.is_node_admin() && actor.token_allows(Right::Admin) => copy,
             _ => self.repo_open_exactly(actor, address, Right::Admin).await?,
         };

@@ -13,6 +13,9 @@ use crate::far::FileStream;
 use crate::tree::LargeFile;
 use crate::{Actor, Hub, HubError, HubResult};
 
+/// The file that is a card.
+const CARD: &str = "README.md";
+
 /// A file found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Resolved {
@@ -51,6 +54,20 @@ impl Hub {
         path: &RepoPath,
     ) -> HubResult<(Repo, Arc<Resolved>)> {
         let (repo, commit) = self.revision_open(actor, address, revision).await?;
+        let resolved = self.resolve_in(&repo, commit, path).await?;
+        Ok((repo, resolved))
+    }
+
+    /// Finds the card of a repository: the README of its main branch, which is for all who may know of it.
+    ///
+    /// # Errors
+    /// As [`Hub::file_resolve`], but for what is given on request.
+    pub async fn card_resolve(&self, actor: &Actor, address: &RepoAddress) -> HubResult<Arc<Resolved>> {
+        let (repo, commit) = self.revision_see(actor, address, &Revision::main()).await?;
+        self.resolve_in(&repo, commit, &CARD.parse()?).await
+    }
+
+    async fn resolve_in(&self, repo: &Repo, commit: GitOid, path: &RepoPath) -> HubResult<Arc<Resolved>> {
         let key = (commit, path.clone());
         let resolved = match self.objects.resolved.get(&key) {
             Some(resolved) => resolved,
@@ -63,8 +80,7 @@ impl Hub {
                 resolved
             }
         };
-        let resolved = self.resolve_for(&repo, resolved).await?;
-        Ok((repo, resolved))
+        self.resolve_for(repo, resolved).await
     }
 
     /// Takes from a file of a mirror what is stored here for others: a remote may name what it likes.

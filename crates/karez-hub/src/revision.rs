@@ -35,6 +35,21 @@ impl Hub {
         Ok((repo, commit))
     }
 
+    /// Opens a repository at a revision for seeing what is there, and not what it says.
+    ///
+    /// # Errors
+    /// As [`Hub::repo_open`], and [`HubError::RevisionMissing`].
+    pub async fn revision_see(
+        &self,
+        actor: &Actor,
+        address: &RepoAddress,
+        revision: &Revision,
+    ) -> HubResult<(Repo, GitOid)> {
+        let repo = self.repo_open(actor, address, Right::See).await?;
+        let commit = self.revision_resolve(&repo, revision).await?;
+        Ok((repo, commit))
+    }
+
     /// Returns the commit that a revision names in a repository.
     pub(crate) async fn revision_resolve(&self, repo: &Repo, revision: &Revision) -> HubResult<GitOid> {
         self.revision_find(repo, revision)

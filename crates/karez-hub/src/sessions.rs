@@ -52,6 +52,7 @@ impl Hub {
     }
 
     async fn session_begin(&self, new: NewSession) -> HubResult<String> {
+        self.sign_in_check(new.user).await?;
         let secret = alphanumeric(&*self.entropy, SECRET_LETTERS);
         self.catalog.session_create(&token_hash(&secret), new, self.clock.now()).await?;
         Ok(secret)

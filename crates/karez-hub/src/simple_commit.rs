@@ -3,7 +3,7 @@
 use karez_formats::commit_ndjson::Operation;
 use karez_types::{RepoAddress, RepoPath, Revision, Sha256};
 
-use crate::{Actor, CommitMade, Hub, HubResult};
+use crate::{Actor, ChangeWay, CommitMade, Hub, HubResult};
 
 /// One change that a form asks for.
 #[derive(Debug, Clone)]
@@ -32,7 +32,8 @@ pub enum SimpleChange {
 }
 
 impl Hub {
-    /// Commits changes to a branch. `parent` is the commit that its author looked at, when that matters.
+    /// Commits changes to a branch. `parent` is the commit that its author looked at, when that matters. From who
+    /// may read and not write, they become a pull request.
     ///
     /// # Errors
     /// As [`Hub::commit_begin`] and [`Hub::commit_finish`].
@@ -49,7 +50,8 @@ impl Hub {
             SimpleChange::File { content, .. } => content.len() as u64,
             SimpleChange::Uploaded { .. } | SimpleChange::Delete { .. } => 0,
         });
-        let draft = self.commit_begin(actor, address, revision, false, Some(bytes.sum())).await?;
+        let (_, way) = self.change_way(actor, address, revision).await?;
+        let draft = self.commit_begin(actor, address, revision, way == ChangeWay::Propose, Some(bytes.sum())).await?;
         let operation = |change| match change {
             SimpleChange::File { path, content } => Operation::File { path, content },
             SimpleChange::Uploaded { path, sha256, file_bytes } => {

@@ -69,6 +69,7 @@ impl Hub {
         role: TokenRole,
         expires: Option<Timestamp>,
     ) -> HubResult<String> {
+        self.sign_in_check(user.id).await?;
         let token = format!("{TOKEN_PREFIX}{}", alphanumeric(&*self.entropy, TOKEN_LETTERS));
         self.catalog.token_create(user.id, &token_hash(&token), name, role, expires, self.clock.now()).await?;
         Ok(token)

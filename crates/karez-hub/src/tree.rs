@@ -110,7 +110,7 @@ impl Hub {
         revision: &Revision,
         query: &TreeQuery,
     ) -> HubResult<TreePage> {
-        let (repo, commit) = self.revision_open(actor, address, revision).await?;
+        let (repo, commit) = self.revision_see(actor, address, revision).await?;
         let limit = self.page_items(query);
         let root = self.folder_of(commit, query.folder.as_ref()).await?;
         let prefix = query.folder.as_ref().map_or_else(String::new, |folder| format!("{folder}/"));
@@ -140,7 +140,7 @@ impl Hub {
         paths: &[String],
         expand: bool,
     ) -> HubResult<Vec<TreeItem>> {
-        let (repo, commit) = self.revision_open(actor, address, revision).await?;
+        let (repo, commit) = self.revision_see(actor, address, revision).await?;
         let limit = self.limits.paths_info_paths_max;
         if paths.len() as u64 > limit {
             let what = "the list of paths";

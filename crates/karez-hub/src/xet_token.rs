@@ -98,8 +98,8 @@ impl Hub {
     pub async fn xet_read_token(&self, actor: &Actor, address: &RepoAddress) -> HubResult<XetToken> {
         let repo = self.repo_open(actor, address, Right::Read).await?;
         let mut token_secs = self.limits.xet_token_secs;
-        if repo.mirror.is_some_and(|mirror| mirror.is_restricted) {
-            // What the origin said about the caller counts no longer than this.
+        if repo.mirror.is_some_and(|mirror| mirror.is_restricted) || repo.is_on_request() {
+            // What the origin, or the owner, said about the caller counts no longer than this.
             token_secs = token_secs.min(GRANT_SECS.unsigned_abs());
         }
         Ok(self.xet_token_issue(repo.id, repo.owner.id, actor, XetScope::Read, token_secs))

@@ -26,14 +26,18 @@ pub use layout::{CONTENT_POLICY, Frame, SCRIPT, SCRIPT_NAME, SCRIPT_POLICY, STYL
 pub use locale::{Key, Locale, key, shown};
 pub use maud::Markup;
 pub use notebook::{NotebookCell, read as notebook};
+pub use view::access::{AccessLine, AccessStanding};
 pub use view::account::{AccountPage, TokenLine, account as account_page};
-pub use view::admin::{AccountLine, AdminPage, JobLine, OrgPage, RemoteLine, admin as admin_page, org as org_page};
+pub use view::admin::{
+    AccountLine, AdminPage, JobLine, OrgPage, RemoteLine, RemoteState, admin as admin_page, org as org_page,
+};
 pub use view::change::{
     EditPage, RepoSettingsPage, UploadPage, edit as edit_page, repo_settings as repo_settings_page,
     upload as upload_page,
 };
 pub use view::collection::{
-    CollectionPage, CollectionRow, CollectionsPage, collection as collection_page, collections as collections_page,
+    CollectPage, CollectionItemRow, CollectionPage, CollectionRow, CollectionsPage, NewCollection, Social,
+    collect as collect_page, collection as collection_page, collections as collections_page,
 };
 pub use view::commits::{
     Change, ChangeKind, CommitLine, CommitPage, CommitsPage, DiffLine, commit as commit_page, commits as commits_page,
@@ -55,6 +59,7 @@ pub use view::make::{
 };
 pub use view::node::{NodePage, PeerRow, node as node_page};
 pub use view::owner::{OwnerPage, owner as owner_page};
+pub use view::people::{PersonPage, person as person_page};
 pub use view::repo::{
     CardView, Entry, Link, Origin, RefsPage, RepoHead, RepoPage, Snippet, Totals, TreePage, refs as refs_page,
     repo as repo_page, tree as tree_page,

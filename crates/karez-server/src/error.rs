@@ -41,19 +41,23 @@ fn row(error: &HubError) -> (StatusCode, Option<&'static str>) {
     use StatusCode as S;
     match error {
         HubError::TokenInvalid | HubError::SignInNeeded(_) => (S::UNAUTHORIZED, None),
-        HubError::Forbidden(_) => (S::FORBIDDEN, None),
+        HubError::Forbidden(_) | HubError::Blocked => (S::FORBIDDEN, None),
         HubError::RepoMissing { anonymous: true, .. } => (S::UNAUTHORIZED, Some("RepoNotFound")),
         HubError::RepoMissing { anonymous: false, .. } => (S::NOT_FOUND, Some("RepoNotFound")),
         HubError::RepoMoved { .. } => (S::TEMPORARY_REDIRECT, None),
         HubError::RevisionMissing { .. } => (S::NOT_FOUND, Some("RevisionNotFound")),
         HubError::EntryMissing { .. } | HubError::NothingToDelete { .. } => (S::NOT_FOUND, Some("EntryNotFound")),
-        HubError::Missing(_) => (S::NOT_FOUND, None),
+        HubError::Missing(_) | HubError::InvitationOver => (S::NOT_FOUND, None),
         HubError::RepoExists(_) | HubError::CollectionExists { .. } | HubError::Exists(_) | HubError::NameClash(_) => {
             (S::CONFLICT, None)
         }
         HubError::BranchMoved => (S::PRECONDITION_FAILED, None),
-        HubError::Invalid(_) | HubError::BodyBroken(_) | HubError::XorbMissing(_) => (S::BAD_REQUEST, None),
-        HubError::Refused(_) => (S::UNPROCESSABLE_ENTITY, None),
+        HubError::Invalid(_)
+        | HubError::BodyBroken(_)
+        | HubError::XorbMissing(_)
+        | HubError::BadName(_)
+        | HubError::PasswordWeak(_) => (S::BAD_REQUEST, None),
+        HubError::Refused(_) | HubError::PasswordWrong => (S::UNPROCESSABLE_ENTITY, None),
         HubError::TooLarge { .. } | HubError::OverQuota(_) => (S::PAYLOAD_TOO_LARGE, None),
         HubError::RangeOutside { .. } => (S::RANGE_NOT_SATISFIABLE, None),
         HubError::XetTokenInvalid(_) => (S::UNAUTHORIZED, None),
@@ -61,8 +65,12 @@ fn row(error: &HubError) -> (StatusCode, Option<&'static str>) {
         HubError::StorageFull => (S::INSUFFICIENT_STORAGE, None),
         HubError::Busy | HubError::LogBehind { .. } => (S::SERVICE_UNAVAILABLE, None),
         HubError::OriginSilent(_) => (S::GATEWAY_TIMEOUT, None),
-        HubError::Gated { anonymous: true, .. } => (S::UNAUTHORIZED, Some("GatedRepo")),
-        HubError::Gated { anonymous: false, .. } => (S::FORBIDDEN, Some("GatedRepo")),
+        HubError::Gated { anonymous: true, .. } | HubError::OnRequest { anonymous: true, .. } => {
+            (S::UNAUTHORIZED, Some("GatedRepo"))
+        }
+        HubError::Gated { anonymous: false, .. } | HubError::OnRequest { anonymous: false, .. } => {
+            (S::FORBIDDEN, Some("GatedRepo"))
+        }
         HubError::HighWater(_) => (S::INTERNAL_SERVER_ERROR, None),
         HubError::Preview(error) => match error.trouble {
             Trouble::Question => (S::UNPROCESSABLE_ENTITY, Some("InvalidParameter")),
@@ -112,7 +120,8 @@ impl IntoResponse for ApiError {
             HubError::TokenInvalid
             | HubError::SignInNeeded(_)
             | HubError::RepoMissing { anonymous: true, .. }
-            | HubError::Gated { anonymous: true, .. } => {
+            | HubError::Gated { anonymous: true, .. }
+            | HubError::OnRequest { anonymous: true, .. } => {
                 // git and curl ask for a password only when they see this.
                 headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"karez\""));
             }
@@ -121,7 +130,7 @@ impl IntoResponse for ApiError {
         // To people, what they may not see is missing, whether they signed in or not: the page says both.
         let is_missing = matches!(error, HubError::RepoMissing { .. });
         let page_status = if is_missing { StatusCode::NOT_FOUND } else { status };
-        let told = Told { words: message.clone(), page_status };
+        let told = Told { words: message.clone(), told: crate::pages::told(&error), page_status };
         // LFS clients read `message`, all others `error`.
         let mut body = json!({ "error": message, "message": message });
         if let HubError::CollectionExists { slug } = &error {

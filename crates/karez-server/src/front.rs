@@ -43,6 +43,6 @@ pub(crate) async fn nothing_here(caller: Result<Caller, ApiError>, uri: Uri) -> 
     let mut response =
         (StatusCode::NOT_FOUND, [(header::CACHE_CONTROL, "no-store")], Json(json!({ "error": message })))
             .into_response();
-    response.extensions_mut().insert(Told { words: String::new(), page_status: StatusCode::NOT_FOUND });
+    response.extensions_mut().insert(Told { words: String::new(), told: None, page_status: StatusCode::NOT_FOUND });
     response
 }

@@ -9,6 +9,7 @@ use karez_federation::upstream::Upstreams;
 use karez_hub::Hub;
 use tokio::sync::Semaphore;
 
+use crate::NodeSettings;
 use crate::log::{LogCache, NewsCache};
 use crate::pages::{ROOM_PIECES, SignInTries};
 
@@ -26,6 +27,8 @@ pub struct AppState {
     /// Where the node is reached from outside, without a trailing slash. When unset, each answer
     /// uses the host that its request named.
     pub public_url: Option<Arc<str>>,
+    /// Who runs the node, in words.
+    pub(crate) node: Arc<NodeSettings>,
     /// The congestion control that the node sends with, where it is known.
     pub(crate) congestion: Option<HeaderValue>,
     pub(crate) log: Arc<LogCache>,
@@ -46,6 +49,7 @@ impl AppState {
             upstreams: None,
             provider: None,
             public_url,
+            node: Arc::default(),
             congestion: None,
             log,
             news,
@@ -59,6 +63,12 @@ impl AppState {
     pub fn with_congestion(self, name: Option<String>) -> AppState {
         let congestion = name.and_then(|name| HeaderValue::try_from(name).ok());
         AppState { congestion, ..self }
+    }
+
+    /// Returns the state with what the operator says of the node.
+    #[must_use]
+    pub fn with_node(self, node: NodeSettings) -> AppState {
+        AppState { node: Arc::new(node), ..self }
     }
 
     /// Returns the state with a federation.

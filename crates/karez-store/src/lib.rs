@@ -101,6 +101,17 @@ impl Store {
         matches!(self.inner.backend, Backend::Objects(_))
     }
 
+    /// Returns how many bytes there are for new objects; nothing when nobody can say, as with S3.
+    ///
+    /// # Errors
+    /// When the folder cannot be asked.
+    pub fn free_bytes(&self) -> Result<Option<u64>, StoreError> {
+        match &self.inner.backend {
+            Backend::Folder(folder) => folder.free_bytes().map(Some),
+            Backend::Objects(_) => Ok(None),
+        }
+    }
+
     /// Tells whether the backend answers: writes, reads and removes a small object.
     ///
     /// # Errors

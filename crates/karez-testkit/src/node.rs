@@ -15,7 +15,7 @@ use karez_hub::{
     NoHighWater, PreviewChild, PreviewLauncher, Repo, SearchProgress, new_organization, new_user,
 };
 use karez_preview::worker::{self, WorkerLimits};
-use karez_server::{AppState, serve};
+use karez_server::{AppState, NodeSettings, serve};
 use karez_store::{Store, StoreLocation};
 use karez_types::{
     ByteRange, Clock, Entropy, FixedClock, Limits, OrgRole, SeededEntropy, SystemClock, Timestamp, TokenRole,
@@ -67,6 +67,8 @@ pub struct NodeOptions {
     pub seed: u64,
     /// The address that the node gives out; its real one when unset.
     pub public_url: Option<String>,
+    /// Who runs the node, in words.
+    pub node: NodeSettings,
     /// Where it is noted how far the log was signed; nowhere, usually.
     pub high_water: Arc<dyn HighWater>,
     /// How the node deals with others; unset: not at all. Its steps are taken by the test.
@@ -126,6 +128,7 @@ impl Default for NodeOptions {
             clock: NodeClock::Fixed,
             seed: 1,
             public_url: None,
+            node: NodeSettings::default(),
             high_water: Arc::new(NoHighWater),
             federation: None,
             sign_in: SignInSettings::default(),
@@ -225,8 +228,9 @@ impl TestNode {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("some port is free");
         let address = format!("http://{}", listener.local_addr().expect("a listener has an address"));
         let provider = Provider::of_settings(&options.sign_in, None).expect("the test writes whole settings");
-        let mut state =
-            AppState::new(Arc::clone(&hub), options.public_url.as_deref()).with_provider(provider.map(Arc::new));
+        let mut state = AppState::new(Arc::clone(&hub), options.public_url.as_deref())
+            .with_node(options.node)
+            .with_provider(provider.map(Arc::new));
         let journals = folder.path().join("transfers");
         std::fs::create_dir_all(&journals).expect("a test may make a folder");
         let entropy: Arc<dyn Entropy> = Arc::new(SeededEntropy::new(options.seed.wrapping_add(1)));

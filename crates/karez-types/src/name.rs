@@ -120,11 +120,10 @@ const RESERVED_OWNERS: &[&str] = &[
     "undefined",
 ];
 
+/// Returns a text as people wrote it; what is no letter, digit or sign on a keyboard is shown as its code.
 fn shown(text: &str) -> String {
-    text.chars()
-        .take(120)
-        .flat_map(|c| if c.is_ascii_graphic() { vec![c] } else { c.escape_unicode().collect() })
-        .collect()
+    let is_plain = |c: char| c == ' ' || c.is_ascii_graphic() || c.is_alphanumeric();
+    text.chars().take(120).flat_map(|c| if is_plain(c) { vec![c] } else { c.escape_unicode().collect() }).collect()
 }
 
 /// Checks the grammar of `huggingface_hub`'s `validate_repo_id`, which every client applies.

@@ -142,6 +142,29 @@ pub enum User {
         /// What the provider calls the person: the `sub` of its tokens.
         subject: String,
     },
+    /// Keep a person out: sessions and tokens end at once, and nobody signs in with the account. Repositories stay.
+    Block {
+        /// Name of the person.
+        name: OwnerName,
+    },
+    /// Let a person sign in again. Tokens do not come back.
+    Unblock {
+        /// Name of the person.
+        name: OwnerName,
+    },
+    /// End all sessions and tokens of a person.
+    SignOut {
+        /// Name of the person.
+        name: OwnerName,
+    },
+    /// Make a person an administrator of the node.
+    Admin {
+        /// Name of the person.
+        name: OwnerName,
+        /// Take it away again. The last administrator stays one.
+        #[arg(long)]
+        off: bool,
+    },
     /// Say how many bytes of large files the repositories of a person may have together.
     Quota {
         /// Name of the person.

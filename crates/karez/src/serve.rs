@@ -59,6 +59,7 @@ pub async fn run(serve: &Serve, settings: &Settings) -> anyhow::Result<()> {
     let provider = provider.map_err(anyhow::Error::msg)?.map(Arc::new);
     let state = AppState::new(Arc::clone(&hub), settings.public_url.as_deref())
         .with_provider(provider)
+        .with_node(settings.node.clone())
         .with_federation(Arc::clone(&federation))
         .with_upstreams(Arc::clone(&upstreams))
         .with_congestion(karez_server::congestion_of(&listener));

@@ -186,3 +186,14 @@ pub struct SessionRow {
     /// The organizations of that user.
     pub memberships: Vec<Membership>,
 }
+
+/// With what a person is signed in, and whether they may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct SignIns {
+    /// Browsers that are signed in.
+    pub sessions: u64,
+    /// Access tokens.
+    pub tokens: u64,
+    /// When the account was blocked; nothing when it is not.
+    pub blocked: Option<Timestamp>,
+}

@@ -1,5 +1,6 @@
 //! What the catalog takes and gives: plain values, no SQL, no engine.
 
+mod access;
 mod account;
 mod change;
 mod collection;
@@ -17,6 +18,7 @@ mod repo;
 mod scan;
 mod transfer;
 
+pub use access::*;
 pub use account::*;
 pub use change::*;
 pub use collection::*;

@@ -64,6 +64,17 @@ impl Repo {
         RepoAddress { kind: self.kind, owner: self.owner.name.clone(), name: self.name.clone() }
     }
 
+    /// Tells whether everybody may read its files: it is public, and gives them without being asked. Where the
+    /// history is made elsewhere, the visibility says it alone.
+    pub fn is_open(&self) -> bool {
+        self.visibility == Visibility::Public && !self.is_on_request()
+    }
+
+    /// Tells whether its files are for those only who asked and were let in.
+    pub fn is_on_request(&self) -> bool {
+        self.gated != "false" && self.mirror.is_none()
+    }
+
     /// Returns the zone of the owner.
     pub fn zone(&self) -> Zone {
         Zone::of_owner(self.owner.id)
@@ -123,9 +134,10 @@ pub enum RepoMoved {
 /// What `repo_update` changes; `None` leaves a field as it is.
 #[derive(Debug, Clone, Default)]
 pub struct RepoPatch {
-    /// Who may see it. Becoming public adds the repository's files to the public zone.
+    /// Who may see it. Becoming open to everybody adds the repository's files to the public zone.
     pub visibility: Option<Visibility>,
-    /// `false`, `auto` or `manual`.
+    /// `false`, `auto` or `manual`. What was open and is given on request leaves the public zone, unless an open
+    /// repository has it too.
     pub gated: Option<String>,
     /// What a space runs on.
     pub sdk: Option<String>,

@@ -1,6 +1,8 @@
 //! The conformance suite: every case runs over SQLite and over a real PostgreSQL.
 
+mod access;
 mod accounts;
+mod administration;
 mod changes;
 mod commits;
 mod db;

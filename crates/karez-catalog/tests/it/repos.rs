@@ -153,7 +153,10 @@ async fn settings_change_one_by_one(db: &Db) {
     let patch = RepoPatch { visibility: Some(Visibility::Public), ..RepoPatch::default() };
     let changed = db.catalog.repo_update(repo.id, &patch, NOW).await.unwrap().unwrap();
     assert_eq!((changed.gated.as_str(), changed.visibility), ("auto", Visibility::Public));
-    // What everybody may read, everybody may hear of.
+    // What everybody may read, everybody may hear of, and nothing else.
+    assert!(db.catalog.files_in_zones(&[file.sha256], &[Zone::PUBLIC]).await.unwrap().is_empty());
+    let patch = RepoPatch { gated: Some("false".into()), ..RepoPatch::default() };
+    assert!(db.catalog.repo_update(repo.id, &patch, NOW).await.unwrap().unwrap().is_open());
     assert_eq!(db.catalog.files_in_zones(&[file.sha256], &[Zone::PUBLIC]).await.unwrap(), [file.sha256]);
     let xorb = file.terms[0].xorb;
     assert_eq!(db.catalog.xorbs_in_zones(&[xorb], &[Zone::PUBLIC]).await.unwrap(), [xorb]);

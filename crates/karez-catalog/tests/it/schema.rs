@@ -19,6 +19,7 @@ async fn an_empty_database_is_migrated_once(db: &Db) {
     // Many programs open the same database, whose newest step is missing, at once.
     let versions = db.count("schema_version").await;
     for table in [
+        "repo_access",
         "garbage_round",
         "xorb_leaving",
         "xorb_condemned",

@@ -80,7 +80,7 @@ impl Hub {
         filter: &DiscussionFilter<'_>,
         page: u64,
     ) -> HubResult<DiscussionPage> {
-        let repo = self.repo_open(actor, address, Right::Read).await?;
+        let repo = self.repo_open(actor, address, Right::See).await?;
         let start = page.saturating_mul(PAGE_ITEMS);
         let (items, count) = self.catalog.discussion_list(repo.id, filter, start, PAGE_ITEMS).await?;
         Ok(DiscussionPage { repo, items, start: start.min(count), count })
@@ -89,7 +89,8 @@ impl Hub {
     /// Returns a discussion with what happened in it, and of a pull request what it would change.
     ///
     /// # Errors
-    /// As [`Hub::repo_open`]; [`HubError::Missing`] when there is no such discussion.
+    /// As [`Hub::repo_open`] for seeing, of a pull request for reading; [`HubError::Missing`] when there is no such
+    /// discussion.
     pub async fn discussion_open(
         &self,
         actor: &Actor,
@@ -97,12 +98,16 @@ impl Hub {
         number: u64,
         wanted: ChangesWanted,
     ) -> HubResult<DiscussionDetails> {
-        let repo = self.repo_open(actor, address, Right::Read).await?;
+        let repo = self.repo_open(actor, address, Right::See).await?;
         let discussion = self.discussion_find(&repo, number).await?;
         let events = self.catalog.discussion_events(repo.id, number).await?;
         let proposal = match &discussion.base {
             None => None,
-            Some(base) => Some(self.proposal_of(&repo, &discussion, base, wanted).await?),
+            Some(base) => {
+                // What a proposal changes is what files say.
+                self.repo_open(actor, address, Right::Read).await?;
+                Some(self.proposal_of(&repo, &discussion, base, wanted).await?)
+            }
         };
         Ok(DiscussionDetails { repo, discussion, events, proposal })
     }

@@ -76,7 +76,7 @@ pub(super) fn said(comment: Option<&str>) -> HubResult<String> {
 
 impl Hub {
     async fn participant(&self, actor: &Actor, address: &RepoAddress) -> HubResult<Participant> {
-        let repo = self.repo_open(actor, address, Right::Read).await?;
+        let repo = self.repo_open(actor, address, Right::See).await?;
         if actor.is_anonymous() {
             return Err(HubError::SignInNeeded(format!(
                 "taking part in a discussion about {} needs a token; sign in with `hf auth login` or set HF_TOKEN",
@@ -114,6 +114,7 @@ impl Hub {
             let number = self.catalog.discussion_create(who.repo.id, &new, self.clock.now()).await?;
             return number.ok_or_else(gone);
         }
+        self.repo_open(actor, address, Right::Read).await?;
         self.refs_check(&who.repo, &RefName::pull_request(0)).await?;
         let missing = || HubError::RevisionMissing { revision: main_ref().to_string() };
         let tip = self.catalog.ref_get(who.repo.id, &main_ref()).await?.ok_or_else(missing)?;

@@ -18,7 +18,7 @@ use sha2::Digest;
 use tokio::sync::Mutex;
 
 use crate::tree::{LargeFile, TreeItem, TreeKind, TreeQuery};
-use crate::{Actor, Hub, HubError, HubResult};
+use crate::{Actor, Hub, HubError, HubResult, Right};
 use choice::{choose, is_gguf, is_projector};
 use image::Facts;
 
@@ -150,6 +150,8 @@ impl Hub {
     }
 
     async fn shelf(&self, actor: &Actor, address: &RepoAddress) -> HubResult<Shelf> {
+        // What is remembered of a file below is told to nobody who may not read it.
+        self.repo_open(actor, address, Right::Read).await?;
         let query = TreeQuery { recursive: true, ..TreeQuery::default() };
         let page = self.tree_list(actor, address, &Revision::main(), &query).await?;
         let mut shelf = Shelf {

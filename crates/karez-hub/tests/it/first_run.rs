@@ -60,5 +60,8 @@ async fn the_operator_creates_for_others() {
     // An account that owns something stays.
     assert!(hub.account_delete(&Actor::Operator, "ada").await.is_err());
     hub.repo_delete(&Actor::Operator, &repo.address()).await.unwrap();
+    // And so does the last who administers the node.
+    assert!(hub.account_delete(&Actor::Operator, "ADA").await.is_err());
+    hub.account_create(&Actor::Operator, karez_hub::new_user("grace".parse().unwrap(), true)).await.unwrap();
     hub.account_delete(&Actor::Operator, "ADA").await.unwrap();
 }

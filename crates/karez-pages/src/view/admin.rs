@@ -1,6 +1,6 @@
 //! Members of an organisation, and the administration of the node.
 
-use karez_types::{OrgRole, OwnerName, RepoAddress};
+use karez_types::{OrgRole, OwnerName, RepoAddress, Timestamp};
 use maud::{Markup, html};
 
 use super::form::{Notice, button, line, notice, proof};
@@ -96,8 +96,19 @@ pub struct RemoteLine {
     pub name: String,
     /// Where it is.
     pub url: String,
-    /// Whether it is a peer; otherwise an upstream hub.
-    pub is_peer: bool,
+    /// How a peer is; nothing for an upstream hub.
+    pub peer: Option<RemoteState>,
+}
+
+/// How a peer is.
+#[derive(Debug, Clone)]
+pub struct RemoteState {
+    /// Entries of its log that were read and verified.
+    pub entries: u64,
+    /// When it was last asked with success.
+    pub asked: Option<Timestamp>,
+    /// Why following stopped, in English.
+    pub trouble: Option<String>,
 }
 
 /// A job of the node: a file on its way here.
@@ -134,6 +145,10 @@ pub struct AdminPage {
     pub jobs: Vec<JobLine>,
     /// What other nodes did wrong, newest first.
     pub incidents: Vec<String>,
+    /// Bytes of large files as they lie in the store.
+    pub stored_bytes: u64,
+    /// Bytes that there are for more, when the store can say.
+    pub free_bytes: Option<u64>,
     /// The largest repositories that were looked at.
     pub largest: Vec<(RepoAddress, u64)>,
     /// What proves that the forms came from here.
@@ -172,7 +187,10 @@ pub fn admin(frame: &Frame, page: &AdminPage) -> String {
                 td { a href=(format!("/{}", account.name)) { (id(account.name.as_str())) } }
                 td {
                     (l.t(if account.is_organization { key::ORGANIZATION } else { key::PERSON }))
-                    @if account.is_admin { " · " (l.t(key::MAY_ADMIN)) }
+                    @if account.is_admin { " · " (l.t(key::ADMINISTRATOR)) }
+                    @if !account.is_organization {
+                        " · " a href=(format!("/-/admin/people/{}", account.name)) aria-label=(format!("{}: {}", l.plain(key::MANAGE), account.name)) { (l.t(key::MANAGE)) }
+                    }
                     @if account.is_organization { " · " a href=(format!("/-/org/{}", account.name)) { (l.t(key::MEMBERS)) } }
                 }
                 td { (room(l, account.room)) @if account.has_own_quota { " · " (l.t(key::ROOM_OWN)) } }
@@ -210,10 +228,25 @@ pub fn admin(frame: &Frame, page: &AdminPage) -> String {
         }
         h2 { (l.t(key::REMOTES)) }
         @if page.remotes.is_empty() { p { (l.t(key::NODE_ALONE)) } }
-        ul.plain { @for remote in &page.remotes { li { (id(&remote.name)) " · " (id(&remote.url)) @if remote.is_peer { " · " (l.t(key::PEER)) } } } }
+        ul.plain { @for remote in &page.remotes { li {
+            (id(&remote.name)) " · " (id(&remote.url))
+            @if let Some(peer) = &remote.peer {
+                " · " (l.t(key::PEER))
+                div.soft {
+                    (l.t(if peer.trouble.is_some() { key::UPSTREAM_TROUBLE } else { key::PEER_FINE })) " "
+                    @if let Some(trouble) = &peer.trouble { bdi lang="en" dir="ltr" { (crate::shown(trouble)) } }
+                    " · " (l.count(key::ENTRIES, peer.entries))
+                    @if let Some(at) = peer.asked { " · " (l.t(key::PEER_ASKED)) " " (l.date(at)) }
+                }
+            }
+        } } }
         p { a href="/-/admin/upstreams" { (l.t(key::UPSTREAMS)) } }
         p.soft { (l.fill(key::COMMAND_LINE, &[("command", code("karez peer"))])) }
         h2 { (l.t(key::STORED)) }
+        p {
+            (l.fill(key::STORED_ALL, &[("bytes", l.bytes(page.stored_bytes))]))
+            @if let Some(free) = page.free_bytes { " " (l.fill(key::STORED_FREE, &[("bytes", l.bytes(free))])) }
+        }
         ul.plain { @for (address, bytes) in &page.largest { li { a href=(crate::repo_url(address)) { (id(&address.id())) } " · " (l.bytes(*bytes)) } } }
         h2 { (l.t(key::JOBS)) }
         @if page.jobs.is_empty() { p { (l.t(key::NO_JOBS)) } }

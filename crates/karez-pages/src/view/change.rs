@@ -3,6 +3,7 @@
 use karez_formats::card::{Finding, YamlError};
 use maud::{Markup, html};
 
+use super::access::AccessLine;
 use super::form::{Notice, button, line, notice, proof, visibility};
 use super::list::id;
 use super::repo::{RepoHead, head};
@@ -19,6 +20,8 @@ pub struct RepoSettingsPage {
     pub head: RepoHead,
     /// `false`, `auto` or `manual`.
     pub gated: String,
+    /// Who asked to read the files, and who was let in.
+    pub access: Vec<AccessLine>,
     /// What proves that the forms came from here.
     pub proof: String,
 }
@@ -46,6 +49,8 @@ pub fn repo_settings(frame: &Frame, page: &RepoSettingsPage) -> String {
             }
             (button(l, key::SAVE))
         }
+        p.soft { (l.t(key::ACCESS_HOW)) }
+        @if page.gated != "false" { (super::access::people(l, &url, &page.access, &page.proof)) }
         h2 { (l.t(key::MOVE)) }
         p { (l.t(key::MOVE_HOW)) }
         form method="post" action=(url) { (what("move")) (line(l, "to", key::MOVE_TO, &repo_id, 200)) (button(l, key::MOVE)) }
@@ -63,6 +68,8 @@ pub struct UploadPage {
     pub notice: Option<Notice>,
     /// The top.
     pub head: RepoHead,
+    /// Whether what is sent becomes a pull request.
+    pub is_proposal: bool,
     /// The folder that files go into; empty for the root.
     pub folder: String,
     /// Bytes that the form takes at once.
@@ -80,7 +87,8 @@ pub fn upload(frame: &Frame, page: &UploadPage) -> String {
         (head(l, &page.head, None))
         h2 { (l.t(key::UPLOAD)) }
         (notice(l, page.notice.as_ref()))
-        form.tall #upload method="post" action=(format!("{url}/upload/{at}")) enctype="multipart/form-data"
+        @if page.is_proposal { p { (l.t(key::PROPOSE_HOW)) } }
+        form.tall id=[(!page.is_proposal).then_some("upload")] method="post" action=(format!("{url}/upload/{at}")) enctype="multipart/form-data"
             data-begin=(format!("{url}/upload-begin")) data-end=(format!("{url}/upload-end/{at}")) data-large=(page.bytes_max)
             data-sum=(l.plain(key::UPLOAD_SUM)) data-send=(l.plain(key::UPLOAD_SEND)) data-again=(l.plain(key::UPLOAD_AGAIN)) {
             (proof(&page.proof))
@@ -89,13 +97,14 @@ pub fn upload(frame: &Frame, page: &UploadPage) -> String {
             div {
                 label for="file" { (l.t(key::FILES_TO_SEND)) }
                 input #file type="file" name="file" required multiple;
-                p.soft { (l.fill(key::FILE_MAX, &[("bytes", l.bytes(page.bytes_max))])) " " (l.t(key::FILE_LARGE)) }
+                p.soft { (l.fill(key::FILE_MAX, &[("bytes", l.bytes(page.bytes_max))])) @if !page.is_proposal { " " (l.t(key::FILE_LARGE)) } }
             }
-            (button(l, key::UPLOAD))
+            (button(l, if page.is_proposal { key::PROPOSE } else { key::UPLOAD }))
             p #said role="status" {}
         }
     };
-    frame.page_with_script(&format!("{} · {}", page.head.address.id(), l.plain(key::UPLOAD)), &body)
+    let title = format!("{} · {}", page.head.address.id(), l.plain(key::UPLOAD));
+    if page.is_proposal { frame.page(&title, &body) } else { frame.page_with_script(&title, &body) }
 }
 
 /// The page on which a text file is edited.
@@ -105,6 +114,8 @@ pub struct EditPage {
     pub notice: Option<Notice>,
     /// The top.
     pub head: RepoHead,
+    /// Whether what is saved becomes a pull request.
+    pub is_proposal: bool,
     /// The file.
     pub path: String,
     /// Its text.
@@ -129,6 +140,7 @@ pub fn edit(frame: &Frame, page: &EditPage) -> String {
         h2 { (l.t(key::EDIT)) " " (id(&page.path)) }
         (notice(l, page.notice.as_ref()))
         (advice(l, &page.findings))
+        @if page.is_proposal { p { (l.t(key::PROPOSE_HOW)) } }
         form.tall method="post" action=(action) {
             (proof(&page.proof))
             input type="hidden" name="parent" value=(page.parent);
@@ -139,7 +151,7 @@ pub fn edit(frame: &Frame, page: &EditPage) -> String {
             (line(l, "message", key::MESSAGE, "", 200))
             div.row {
                 button type="submit" name="do" value="check" { (l.t(key::CHECK)) }
-                button type="submit" name="do" value="save" { (l.t(key::SAVE)) }
+                button type="submit" name="do" value="save" { (l.t(if page.is_proposal { key::PROPOSE } else { key::SAVE })) }
             }
         }
         @if let Some(preview) = &page.preview { h2 { (l.t(key::PREVIEW)) } div.card dir="auto" { (preview) } }

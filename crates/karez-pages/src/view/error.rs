@@ -12,6 +12,8 @@ pub struct ErrorPage {
     pub status: u16,
     /// The node's own words, in English.
     pub words: String,
+    /// What they say, as far as a text of the languages says it.
+    pub told: Option<Key>,
     /// The id of the request, for who is asked about it.
     pub request_id: String,
 }
@@ -24,6 +26,8 @@ fn advice(status: u16) -> (Key, Key) {
         404 | 410 => (key::ERROR_MISSING, key::ADVICE_MISSING),
         429 | 503 => (key::ERROR_BUSY, key::ADVICE_BUSY),
         502 | 504 => (key::ERROR_ORIGIN, key::ADVICE_ORIGIN),
+        409 | 412 | 422 => (key::ERROR_REFUSED, key::TOLD_REFUSED),
+        507 => (key::ERROR_NODE, key::TOLD_FULL),
         500..=599 => (key::ERROR_NODE, key::ADVICE_NODE),
         _ => (key::ERROR_REQUEST, key::ADVICE_REQUEST),
     }
@@ -35,7 +39,7 @@ pub fn error(frame: &Frame, page: &ErrorPage) -> String {
     let (title, todo) = advice(page.status);
     let body = html! {
         h1 { (l.t(title)) }
-        p { (l.t(todo)) }
+        p { (l.t(page.told.unwrap_or(todo))) }
         @if matches!(page.status, 401 | 403 | 404) && frame.user.is_none() {
             p { a href=(format!("/-/sign-in?next={}", crate::encode_part(&frame.path))) { (l.t(key::SIGN_IN)) } }
         }

@@ -13,6 +13,8 @@ pub enum Notice {
     Trouble(Key),
     /// The node's own words, in English.
     Words(String),
+    /// A text of the languages: trouble; and the node's own words, which say more, in English.
+    Told(Key, String),
     /// A text of the languages: it was done.
     Done(Key),
 }
@@ -24,8 +26,19 @@ pub(crate) fn notice(l: &Locale, notice: Option<&Notice>) -> Markup {
             None => {},
             Some(Notice::Trouble(text)) => p.warn role="alert" { (l.t(*text)) },
             Some(Notice::Words(words)) => p.warn role="alert" lang="en" dir="ltr" { (crate::shown(words)) },
+            Some(Notice::Told(text, words)) => div.warn role="alert" { (told(l, *text, words)) },
             Some(Notice::Done(text)) => p.done role="status" { (l.t(*text)) },
         }
+    }
+}
+
+/// Returns what is told in the reader's language, with the node's own words beside it. Who reads English gets these alone:
+/// they say the same and more.
+pub(crate) fn told(l: &Locale, text: Key, words: &str) -> Markup {
+    let is_english = l.code == Locale::english().code;
+    html! {
+        @if !is_english { (l.t(text)) " " }
+        span.soft[!is_english] lang="en" dir="ltr" { (crate::shown(words)) }
     }
 }
 
@@ -91,14 +104,17 @@ pub struct Doors {
     pub write: bool,
     /// Change settings, move, delete.
     pub admin: bool,
+    /// Upload and edit by pull requests.
+    pub propose: bool,
 }
 
 /// Returns the links to what the reader may do.
 pub(crate) fn doors(l: &Locale, address: &RepoAddress, doors: Doors) -> Markup {
     let url = crate::repo_url(address);
     html! {
-        @if doors.write {
+        @if doors.write || doors.propose {
             p.doors {
+                @if doors.propose { (l.t(key::PROPOSE)) ": " }
                 a href=(format!("{url}/upload/main")) { (l.t(key::UPLOAD)) } " · "
                 a href=(format!("{url}/edit/main/README.md")) { (l.t(key::EDIT_CARD)) }
                 @if doors.admin { " · " a href=(format!("{url}/settings")) { (l.t(key::SETTINGS)) } }

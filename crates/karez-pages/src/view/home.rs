@@ -42,6 +42,7 @@ pub fn home(frame: &Frame, page: &HomePage) -> String {
         @if frame.user.is_some() {
             p { a href="/-/publish" { (l.t(key::PUBLISH_TABLE)) } " · " a href="/-/new" { (l.t(key::NEW_REPO)) } }
         }
+        @if frame.user.is_none() { p { a href="/-/sign-in?next=%2F-%2Fpublish" { (l.t(key::PUBLISH_TABLE)) } } }
         h2 { (l.t(key::HOME_TOOLS)) }
         p { (l.fill(key::HOME_TOOLS_HOW, &[("variable", id("HF_ENDPOINT"))])) }
         pre dir="ltr" { code { (tools) } }

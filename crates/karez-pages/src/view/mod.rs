@@ -1,5 +1,6 @@
 //! The pages, one module for each sort.
 
+pub(crate) mod access;
 pub(crate) mod account;
 pub(crate) mod admin;
 pub(crate) mod change;
@@ -15,6 +16,7 @@ pub(crate) mod list;
 pub(crate) mod make;
 pub(crate) mod node;
 pub(crate) mod owner;
+pub(crate) mod people;
 pub(crate) mod repo;
 pub(crate) mod room;
 pub(crate) mod sign_in;

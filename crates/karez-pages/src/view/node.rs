@@ -1,7 +1,7 @@
 //! The node itself: who it is, what it holds, whom it follows, how it is.
 
 use karez_types::{RepoKind, Timestamp};
-use maud::html;
+use maud::{Markup, html};
 
 use super::list::{id, kind_key};
 use crate::layout::Frame;
@@ -25,6 +25,18 @@ pub struct PeerRow {
 pub struct NodePage {
     /// Its public address.
     pub base: String,
+    /// What its operator calls it; empty when they say nothing.
+    pub name: String,
+    /// Who runs it; empty when they do not say.
+    pub operator: String,
+    /// Where to reach them; empty when they do not say.
+    pub contact: String,
+    /// Bytes of large files in open repositories, each repository counting all of its own.
+    pub held_bytes: u64,
+    /// What of that is not stored, because it is here once already.
+    pub kept_once_bytes: u64,
+    /// What readers of mirrors got from here, and the line did not carry again.
+    pub not_fetched_bytes: u64,
     /// What runs here, with its version.
     pub software: String,
     /// The name of its log.
@@ -37,6 +49,18 @@ pub struct NodePage {
     pub peers: Vec<PeerRow>,
     /// Whether catalog and store answer.
     pub is_well: bool,
+}
+
+/// Returns a way to reach somebody: a link when it is a mail address or an address of the web, and else the words.
+pub(crate) fn contact(words: &str) -> Markup {
+    let is_mail = words.split_once('@').is_some_and(|(name, host)| !name.is_empty() && host.contains('.'))
+        && words.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"@.-_+".contains(&byte));
+    let is_address = words.starts_with("https://") && words.bytes().all(|byte| byte.is_ascii_graphic());
+    html! {
+        @if is_mail { a href=(format!("mailto:{words}")) { (id(words)) } }
+        @else if is_address { a href=(words) rel="noopener" { (id(words)) } }
+        @else { bdi { (crate::shown(words)) } }
+    }
 }
 
 /// Renders the page of the node.
@@ -56,7 +80,22 @@ pub fn node(frame: &Frame, page: &NodePage) -> String {
                     None => { " · " (l.t(key::LOG_UNSIGNED)) }
                 }
             }
-            dt { (l.t(key::NODE_WHO)) } dd { a href="/.well-known/karez" { (l.t(key::NODE_DESCRIPTION)) } }
+            dt { (l.t(key::NODE_WHO)) }
+            dd {
+                @if page.operator.is_empty() { (l.t(key::NODE_WHO_UNSAID)) } @else { bdi { (crate::shown(&page.operator)) } }
+                @if !page.name.is_empty() { " · " bdi { (crate::shown(&page.name)) } }
+                @if !page.contact.is_empty() { " · " (contact(&page.contact)) }
+                br; a href="/.well-known/karez" { (l.t(key::NODE_DESCRIPTION)) }
+            }
+        }
+        h2 { (l.t(key::NODE_SAVED)) }
+        dl {
+            dt { (l.t(key::NODE_SAVED_LINE)) } dd { (l.bytes(page.not_fetched_bytes)) div.soft { (l.t(key::NODE_SAVED_LINE_HOW)) } }
+            dt { (l.t(key::NODE_SAVED_DISK)) }
+            dd {
+                (l.bytes(page.kept_once_bytes))
+                div.soft { (l.fill(key::NODE_SAVED_DISK_HOW, &[("bytes", l.bytes(page.held_bytes))])) }
+            }
         }
         h2 { (l.t(key::NODE_HOLDS)) }
         dl { @for (kind, count, is_all) in &page.held {

@@ -3,6 +3,8 @@
 use karez_types::{RepoAddress, RepoKind, Timestamp};
 use maud::{Markup, html};
 
+use super::access::AccessStanding;
+use super::collection::{Social, social};
 use super::commits::CommitLine;
 use super::form::Doors;
 use super::list::{RepoRow, id, kind_key, rows};
@@ -142,6 +144,10 @@ pub struct RepoPage {
     pub snippets: Vec<Snippet>,
     /// What the reader may do with it.
     pub doors: Doors,
+    /// What the reader may do as anybody with an account may: like it, and put it into a collection.
+    pub social: Option<Social>,
+    /// How the reader stands to the files, when they may not read them.
+    pub access: Option<AccessStanding>,
     /// What search engines read of it: JSON-LD of schema.org. Nothing for what not everybody may see.
     pub data: Option<String>,
 }
@@ -285,6 +291,10 @@ pub fn repo(frame: &Frame, page: &RepoPage) -> String {
     let body = html! {
         (head(l, &page.head, Some(key::TAB_CARD)))
         (super::form::doors(l, address, page.doors))
+        @if let Some(offered) = &page.social { (social(l, address, offered)) }
+        @if let Some(standing) = page.access {
+            (super::access::ask(frame, address, standing, page.social.as_ref().map(|social| social.proof.as_str())))
+        }
         (facts(l, page))
         @if !page.snippets.is_empty() {
             details { summary { (l.t(key::USE_IT)) }

@@ -22,6 +22,8 @@ pub struct SignInPage {
     pub proof: String,
     /// The page to go back to: a path of this node.
     pub next: String,
+    /// Where to reach who runs the node; empty when they do not say.
+    pub contact: String,
 }
 
 /// Renders the page for signing in and out.
@@ -37,6 +39,11 @@ pub fn sign_in(frame: &Frame, page: &SignInPage) -> String {
             form method="post" action="/-/sign-out" { (proof(&page.proof)) (button(l, key::SIGN_OUT)) }
         } @else {
             p { (l.t(key::SIGN_IN_HOW)) }
+            p {
+                (l.t(key::NO_ACCOUNT))
+                @if !page.contact.is_empty() { " " (super::node::contact(&page.contact)) }
+                @else { " " a href="/-/node" { (l.t(key::NODE_WHO)) } }
+            }
             @if let Some(provider) = &page.provider {
                 p { a.button href=(format!("/-/provider?next={}", crate::encode_part(&page.next))) { (l.fill(key::WITH_PROVIDER, &[("provider", html! { bdi { (crate::shown(provider)) } })])) } }
             }

@@ -2,6 +2,7 @@
 
 use crate::Route;
 
+mod access_requests;
 mod collections;
 mod commit;
 mod commits;
@@ -29,6 +30,7 @@ pub(crate) fn routes() -> Vec<Route> {
     table.extend(repos::routes());
     table.extend(listing::routes());
     table.extend(people::routes());
+    table.extend(access_requests::routes());
     table.extend(likes::routes());
     table.extend(collections::routes());
     table.extend(yaml::routes());

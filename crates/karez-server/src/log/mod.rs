@@ -102,7 +102,8 @@ async fn description(State(state): State<AppState>, asked: HeaderMap) -> ApiResu
 pub(crate) fn node_words(state: &AppState) -> NodeWords {
     let url = state.public_url.as_deref();
     let host = url.and_then(|url| url.split("://").nth(1)?.split('/').next());
-    let name = host.map_or_else(|| format!("karez-{}", &state.hub.log_keys().origin()[..8]), str::to_owned);
+    let of_host = || host.map_or_else(|| format!("karez-{}", &state.hub.log_keys().origin()[..8]), str::to_owned);
+    let name = Some(state.node.name.clone()).filter(|name| !name.is_empty()).unwrap_or_else(of_host);
     let urls = url.map(str::to_owned).into_iter().collect();
     NodeWords { name, urls, software: concat!("karez/", env!("CARGO_PKG_VERSION")).to_owned() }
 }

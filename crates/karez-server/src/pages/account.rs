@@ -131,7 +131,7 @@ pub(super) async fn password_change(State(state): State<AppState>, form: Form) -
             signed_in(&state, &form.asked, &secret, "/-/account").await
         }
         Err(error) => {
-            if !matches!(error, HubError::Refused(_)) {
+            if !matches!(error, HubError::PasswordWrong) {
                 state.sign_in_tries.give_back(None, Some(&user));
             }
             after(&state, &form, Err(error)).await

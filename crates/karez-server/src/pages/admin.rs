@@ -2,8 +2,11 @@
 
 use axum::extract::State;
 use axum::response::Response;
-use karez_hub::{AccountKind, HubError, Quota, RemoteKind, new_organization, new_user, quota_of_words};
-use karez_pages::{AccountLine, AdminPage, JobLine, Notice, OrgPage, RemoteLine, admin_page, key, org_page};
+use karez_federation::views;
+use karez_hub::{AccountKind, HubError, Quota, Remote, RemoteKind, new_organization, new_user, quota_of_words};
+use karez_pages::{
+    AccountLine, AdminPage, JobLine, Notice, OrgPage, RemoteLine, RemoteState, admin_page, key, org_page,
+};
 use karez_types::{OrgRole, OwnerName};
 
 use super::account::{me, room_of};
@@ -73,6 +76,15 @@ async fn admin_shown(
         });
     }
     let remotes = catalog.remote_list().await?.into_iter().filter(|remote| !remote.is_removed());
+    let peers = views::peers(catalog).await?;
+    let state_of = |remote: &Remote| {
+        let feed = peers.iter().find(|(peer, _)| peer.id == remote.id).and_then(|(_, feed)| feed.as_ref());
+        (remote.kind == RemoteKind::Peer).then(|| RemoteState {
+            entries: feed.map_or(0, |feed| feed.tree.size),
+            asked: feed.map(|feed| feed.polled),
+            trouble: feed.and_then(|feed| feed.trouble.clone()),
+        })
+    };
     let jobs = catalog.transfer_list(LINES_MAX).await?;
     let incidents = catalog.incident_list(LINES_MAX).await?;
     let (proof, cookie) = form_proof(state, &asked.headers, &asked.base);
@@ -82,7 +94,7 @@ async fn admin_shown(
         accounts,
         next,
         remotes: remotes
-            .map(|remote| RemoteLine { is_peer: remote.kind == RemoteKind::Peer, name: remote.name, url: remote.url })
+            .map(|remote| RemoteLine { peer: state_of(&remote), name: remote.name, url: remote.url })
             .collect(),
         jobs: jobs
             .into_iter()
@@ -99,6 +111,9 @@ async fn admin_shown(
             .into_iter()
             .map(|it| format!("{} {} {}: {}", it.at, it.remote, it.kind, it.what))
             .collect(),
+        stored_bytes: catalog.stored_bytes().await?,
+        // A folder that cannot be asked is told of by the node's health.
+        free_bytes: hub.store().free_bytes().ok().flatten(),
         largest: catalog.repos_largest(LINES_MAX).await?,
         proof,
     };

@@ -36,6 +36,11 @@ pub(super) fn page(asked: &Asked, html: String) -> Response {
 pub(super) fn form_page(asked: &Asked, html: String, cookie: Option<String>) -> Response {
     let mut response = page(asked, html);
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    with_cookie(response, cookie)
+}
+
+/// Has a browser keep a cookie.
+pub(super) fn with_cookie(mut response: Response, cookie: Option<String>) -> Response {
     if let Some(cookie) = cookie {
         response.headers_mut().append(header::SET_COOKIE, header_text(&cookie));
     }

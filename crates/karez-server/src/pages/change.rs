@@ -3,9 +3,11 @@
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use karez_formats::card::body;
-use karez_hub::{Actor, HubError, LfsAction, LfsObject, Repo, RepoSettings, Right, SimpleChange};
+use karez_hub::{
+    AccessStatus, Actor, ChangeWay, CommitMade, HubError, LfsAction, LfsObject, Repo, RepoSettings, Right, SimpleChange,
+};
 use karez_pages::{
-    CARD_BYTES_MAX, Doors, EditPage, Notice, RepoSettingsPage, UploadPage, edit_page, file_url, key,
+    AccessLine, CARD_BYTES_MAX, Doors, EditPage, Notice, RepoSettingsPage, UploadPage, edit_page, file_url, key,
     repo_settings_page, repo_url, upload_page,
 };
 use karez_types::{ByteRange, RepoAddress, RepoPath, Revision, Visibility};
@@ -23,6 +25,8 @@ use crate::extract::{Params, json};
 
 /// The file that is a card.
 const CARD: &str = "README.md";
+/// People of each sort that the settings list; the API tells all.
+const PEOPLE_SHOWN: usize = 100;
 /// What the editor begins a card with.
 const CARD_BEGINNING: &str = "---\nlicense: \nlanguage: \ntags: []\n---\n# \n";
 
@@ -33,7 +37,8 @@ pub(super) fn doors(caller: &Actor, repo: &Repo) -> Doors {
             && caller.token_allows(right)
             && caller.right_over(repo.owner.id).is_some_and(|has| has >= right)
     };
-    Doors { write: may(Right::Write), admin: may(Right::Admin) }
+    let (write, has_account) = (may(Right::Write), caller.user().is_some() && caller.token_allows(Right::Write));
+    Doors { write, admin: may(Right::Admin), propose: !write && has_account && repo.mirror.is_none() }
 }
 
 async fn settings_shown(
@@ -45,8 +50,20 @@ async fn settings_shown(
     let repo = state.hub.repo_open(&asked.caller, address, Right::Admin).await?;
     let (proof, cookie) = form_proof(state, &asked.headers, &asked.base);
     let head = head(state, &repo, "main").await?;
-    let page = RepoSettingsPage { notice, head, gated: repo.gated.clone(), proof };
+    let access = if repo.is_on_request() { people_of(state, &asked.caller, address).await? } else { Vec::new() };
+    let page = RepoSettingsPage { notice, head, gated: repo.gated.clone(), access, proof };
     Ok(form_page(asked, repo_settings_page(&asked.frame, &page), cookie))
+}
+
+/// Returns who asked to read the files of a repository, and who was let in: first who waits.
+async fn people_of(state: &AppState, caller: &Actor, address: &RepoAddress) -> ApiResult<Vec<AccessLine>> {
+    let mut lines = Vec::new();
+    for status in [AccessStatus::Pending, AccessStatus::Accepted, AccessStatus::Rejected] {
+        let found = state.hub.access_list(caller, address, status).await?;
+        let found = found.into_iter().take(PEOPLE_SHOWN);
+        lines.extend(found.map(|request| AccessLine { user: request.user.name, status: status.as_str() }));
+    }
+    Ok(lines)
 }
 
 pub(super) async fn settings(
@@ -76,6 +93,14 @@ pub(super) async fn settings_change(
             let settings = RepoSettings { visibility: None, gated: Some(form.word("gated").to_owned()) };
             hub.repo_settings_change(caller, &address, settings).await.map(saved)
         }
+        "grant" => hub.access_grant(caller, &address, form.word("user")).await.map(|()| Came::Done(key::SAVED)),
+        "access" => match AccessStatus::from_word(form.word("status")) {
+            Some(status) => hub
+                .access_answer(caller, &address, form.word("user"), status, "")
+                .await
+                .map(|()| Came::Done(key::SAVED)),
+            None => Err(HubError::Invalid("the form does not say what to change".to_owned())),
+        },
         "move" => match RepoAddress::parse(address.kind, form.word("to")) {
             Ok(to) => hub.repo_move(caller, &address, &to).await.map(|repo| Came::GoTo(repo_url(&repo.address()))),
             Err(error) => Err(error.into()),
@@ -95,16 +120,20 @@ async fn upload_shown(
     folder: &str,
     notice: Option<Notice>,
 ) -> ApiResult<Response> {
-    let repo = state.hub.repo_open(&asked.caller, address, Right::Write).await?;
+    let (repo, way) = state.hub.change_way(&asked.caller, address, revision).await?;
     let (proof, cookie) = form_proof(state, &asked.headers, &asked.base);
+    let is_proposal = way == ChangeWay::Propose;
     let page = UploadPage {
         notice,
+        is_proposal,
         head: head(state, &repo, revision.as_str()).await?,
         folder: folder.to_owned(),
         bytes_max: state.hub.limits().form_upload_bytes_max,
         proof,
     };
-    Ok(with_script(form_page(asked, upload_page(&asked.frame, &page), cookie)))
+    let shown = form_page(asked, upload_page(&asked.frame, &page), cookie);
+    // The script makes a commit of each file, and would open as many pull requests.
+    Ok(if is_proposal { shown } else { with_script(shown) })
 }
 
 pub(super) async fn upload_form(
@@ -138,7 +167,7 @@ pub(super) async fn upload(
     let revision = params.revision()?;
     let files = std::mem::take(&mut form.files);
     let caller = &form.asked.caller;
-    state.hub.repo_open(caller, &address, Right::Write).await?;
+    state.hub.change_way(caller, &address, &revision).await?;
     let change = |file: FormFile| {
         Ok(SimpleChange::File { path: place(form.word("folder"), &file.name)?, content: file.content })
     };
@@ -149,7 +178,9 @@ pub(super) async fn upload(
             Ok(changes) => {
                 let made =
                     state.hub.commit_simply(caller, &address, &revision, summary(&form, "Upload files"), None, changes);
-                made.await.map(|made| Came::GoTo(tree_url(&made.address, &revision, form.word("folder"))))
+                made.await.map(|made| {
+                    Came::GoTo(proposal_or(&made, |address| tree_url(address, &revision, form.word("folder"))))
+                })
             }
             Err(error) => Err(error),
         }
@@ -157,6 +188,14 @@ pub(super) async fn upload(
     let folder = form.word("folder");
     let shown = async |notice| upload_shown(&state, &form.asked, &address, &revision, folder, notice).await;
     answered(came, shown).await
+}
+
+/// Returns where a change is looked at: the pull request that it became, or else what was changed.
+fn proposal_or(made: &CommitMade, changed: impl FnOnce(&RepoAddress) -> String) -> String {
+    match made.pull_request {
+        Some(number) => format!("{}/discussions/{number}", repo_url(&made.address)),
+        None => changed(&made.address),
+    }
 }
 
 fn tree_url(address: &RepoAddress, revision: &Revision, folder: &str) -> String {
@@ -246,7 +285,7 @@ struct Editing<'a> {
 
 async fn edit_shown(state: &AppState, asked: &Asked, editing: Editing<'_>) -> ApiResult<Response> {
     let Editing { address, revision, path, text, notice, has_preview } = editing;
-    let repo = state.hub.repo_open(&asked.caller, address, Right::Write).await?;
+    let (repo, way) = state.hub.change_way(&asked.caller, address, revision).await?;
     let (proof, cookie) = form_proof(state, &asked.headers, &asked.base);
     let folder = path.as_str().rsplit_once('/').map_or("", |(folder, _)| folder).to_owned();
     let preview = if has_preview && path.as_str().to_ascii_lowercase().ends_with(".md") {
@@ -256,6 +295,7 @@ async fn edit_shown(state: &AppState, asked: &Asked, editing: Editing<'_>) -> Ap
     };
     let page = EditPage {
         notice,
+        is_proposal: way == ChangeWay::Propose,
         head: head(state, &repo, revision.as_str()).await?,
         path: path.to_string(),
         findings: if path.as_str() == CARD { state.hub.card_check(&text.text) } else { Vec::new() },
@@ -274,7 +314,7 @@ pub(super) async fn edit_form(
     params: Params,
 ) -> ApiResult<Response> {
     let (revision, path) = (params.revision()?, params.path()?);
-    state.hub.repo_open(&asked.caller, &address, Right::Write).await?;
+    state.hub.change_way(&asked.caller, &address, &revision).await?;
     let (text, notice) = match text_read(&state, &asked.caller, &address, &revision, &path).await? {
         Some(text) => (text, None),
         None => return Ok(go_to(&file_url(&address, "blob", revision.as_str(), path.as_str()))),
@@ -291,7 +331,7 @@ pub(super) async fn edit(
 ) -> ApiResult<Response> {
     let (revision, path) = (params.revision()?, params.path()?);
     let caller = &form.asked.caller;
-    state.hub.repo_open(caller, &address, Right::Write).await?;
+    state.hub.change_way(caller, &address, &revision).await?;
     // Browsers end lines as HTTP does.
     let text = form.value("text").replace("\r\n", "\n");
     let has_errors = path.as_str() == CARD && state.hub.card_check(&text).iter().any(karez_hub::Finding::is_error);
@@ -300,16 +340,16 @@ pub(super) async fn edit(
         Ok(Came::Not(key::EDIT_NOT_TEXT))
     } else if has_errors && form.word("do") == "save" {
         // What is to be changed is said below.
-        Ok(Came::Not(key::ADVICE))
+        Ok(Came::Not(key::EDIT_NOT_SAVED))
     } else if form.word("do") == "save" {
         let changes = vec![SimpleChange::File { path: path.clone(), content: text.clone().into_bytes() }];
         let (words, seen) = (format!("Edit {path}"), Some(parent.clone()));
         let made = state.hub.commit_simply(caller, &address, &revision, summary(&form, &words), seen, changes).await;
         made.map(|made| {
-            Came::GoTo(match (path.as_str(), revision.as_str()) {
-                (CARD, "main") => repo_url(&made.address),
-                _ => file_url(&made.address, "blob", revision.as_str(), path.as_str()),
-            })
+            Came::GoTo(proposal_or(&made, |address| match (path.as_str(), revision.as_str()) {
+                (CARD, "main") => repo_url(address),
+                _ => file_url(address, "blob", revision.as_str(), path.as_str()),
+            }))
         })
     } else {
         Ok(Came::Shown)

@@ -4,7 +4,7 @@ use axum::body::Body;
 use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::Response;
 use karez_hub::Actor;
-use karez_pages::{ErrorPage, error_page};
+use karez_pages::{ErrorPage, Key, error_page};
 
 use super::answer::packed;
 use super::asked::{frame, wants_html};
@@ -15,6 +15,8 @@ use crate::AppState;
 pub(crate) struct Told {
     /// The words.
     pub words: String,
+    /// What they say, as far as a text of the languages says it.
+    pub told: Option<Key>,
     /// The status of the page.
     pub page_status: StatusCode,
 }
@@ -52,7 +54,12 @@ pub(crate) async fn page_of_error(
         None => Actor::Anonymous,
     };
     let (frame, _) = frame(state, headers, uri, &caller);
-    let page = ErrorPage { status: told.page_status.as_u16(), words: told.words, request_id: request_id.to_owned() };
+    let page = ErrorPage {
+        status: told.page_status.as_u16(),
+        words: told.words,
+        told: told.told,
+        request_id: request_id.to_owned(),
+    };
     let made = packed(headers, error_page(&frame, &page));
     let (mut parts, _) = response.into_parts();
     for name in [header::WWW_AUTHENTICATE, header::CONTENT_LENGTH, header::CONTENT_TYPE] {

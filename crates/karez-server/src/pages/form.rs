@@ -98,6 +98,7 @@ pub(super) fn notice_of(error: HubError) -> ApiResult<Notice> {
     use HubError as E;
     match error {
         E::Forbidden(_)
+        | E::Blocked
         | E::Exists(_)
         | E::RepoExists(_)
         | E::NameClash(_)
@@ -108,7 +109,10 @@ pub(super) fn notice_of(error: HubError) -> ApiResult<Notice> {
         | E::OverQuota(_)
         | E::BranchMoved
         | E::Busy
-        | E::StorageFull => Ok(Notice::Words(error.to_string())),
+        | E::BadName(_)
+        | E::PasswordWrong
+        | E::PasswordWeak(_)
+        | E::StorageFull => Ok(super::told::notice(&error)),
         other => Err(ApiError(other)),
     }
 }

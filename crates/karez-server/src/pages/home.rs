@@ -17,7 +17,13 @@ const ITEMS: u64 = 5;
 pub(super) async fn home(State(state): State<AppState>, asked: Asked) -> ApiResult<Response> {
     let mut newest = Vec::new();
     for kind in [RepoKind::Model, RepoKind::Dataset, RepoKind::Space] {
-        let found = find(&state, &asked.caller, kind, &Looking { items: ITEMS, ..Looking::default() }).await?;
+        let found = find(
+            &state,
+            &asked.caller,
+            kind,
+            &Looking { sort: "created".to_owned(), items: ITEMS, ..Looking::default() },
+        )
+        .await?;
         newest.push((kind, found.items.iter().map(row).collect()));
     }
     let used = Looking { sort: "downloads".to_owned(), items: ITEMS, ..Looking::default() };

@@ -25,7 +25,7 @@ const LOOK_BYTES_MAX: u64 = 64 << 10;
 const LOOK_FILES_MAX: u64 = 100;
 
 /// Returns the owners under whose names the caller may create.
-async fn owners(state: &AppState, asked: &Asked) -> ApiResult<Vec<OwnerName>> {
+pub(super) async fn owners(state: &AppState, asked: &Asked) -> ApiResult<Vec<OwnerName>> {
     me(asked)?;
     let me = state.hub.whoami(&asked.caller).await?;
     let orgs = me.orgs.into_iter().filter(|(_, role)| *role >= OrgRole::Write).map(|(org, _)| org.name);

@@ -23,12 +23,15 @@ mod lists;
 mod make;
 mod node;
 mod owner;
+mod people;
 mod provider;
 mod repo;
 mod session;
 mod sign_in;
 mod snippets;
+mod social;
 mod table;
+mod told;
 mod upstreams;
 mod viewer;
 
@@ -39,6 +42,7 @@ pub(crate) use asked::{pairs, takes_page};
 pub(crate) use errors::{Told, page_headers, page_of_error};
 pub(crate) use form::ROOM_PIECES;
 pub(crate) use session::{CameFrom, SignInTries, network, session_secret};
+pub(crate) use told::told;
 
 /// Templates of the pages.
 const TEMPLATES: &[&str] = &[
@@ -56,6 +60,9 @@ const TEMPLATES: &[&str] = &[
     "/{repo}/discussions/{number}",
     "/collections",
     "/collections/{namespace}/{slug}",
+    "/{repo}/like",
+    "/{repo}/collect",
+    "/{repo}/ask-access",
     "/{repo}/viewer",
     "/-/node",
     "/-/search",
@@ -76,6 +83,7 @@ const TEMPLATES: &[&str] = &[
     "/-/org/{org}",
     "/-/admin",
     "/-/admin/upstreams",
+    "/-/admin/people/{user}",
     "/{repo}/settings",
     "/{repo}/upload/{rev}",
     "/{repo}/upload-begin",
@@ -109,7 +117,13 @@ pub(crate) fn routes() -> Vec<Route> {
         Route::new(V::Get, "/{repo}/viewer", G::RepoRead, B::Empty, viewer::viewer),
         Route::new(V::Get, "/-/node", G::Anyone, B::Empty, node::node),
         Route::new(V::Get, "/collections", G::Anyone, B::Empty, collections::list),
+        Route::new(V::Post, "/collections", G::Anyone, B::Form, collections::create),
         Route::new(V::Get, "/collections/{namespace}/{slug}", G::Anyone, B::Empty, collections::one),
+        Route::new(V::Post, "/collections/{namespace}/{slug}", G::Anyone, B::Form, collections::change),
+        Route::new(V::Post, "/{repo}/like", G::Anyone, B::Form, social::like),
+        Route::new(V::Post, "/{repo}/ask-access", G::Anyone, B::Form, social::access_ask),
+        Route::new(V::Get, "/{repo}/collect", G::RepoRead, B::Empty, social::collect_form),
+        Route::new(V::Post, "/{repo}/collect", G::Anyone, B::Form, social::collect),
         Route::new(V::Get, "/-/search", G::Anyone, B::Empty, lists::everything),
         Route::new(V::Get, "/-/sign-in", G::Anyone, B::Empty, sign_in::form),
         Route::new(V::Post, "/-/sign-in", G::Anyone, B::Form, sign_in::sign_in),
@@ -134,15 +148,17 @@ pub(crate) fn routes() -> Vec<Route> {
         Route::new(V::Post, "/-/org/{org}", G::Anyone, B::Form, admin::org_change),
         Route::new(V::Get, "/-/admin", G::NodeAdmin, B::Empty, admin::admin),
         Route::new(V::Post, "/-/admin", G::Anyone, B::Form, admin::admin_change),
+        Route::new(V::Get, "/-/admin/people/{user}", G::NodeAdmin, B::Empty, people::person),
+        Route::new(V::Post, "/-/admin/people/{user}", G::Anyone, B::Form, people::person_change),
         Route::new(V::Get, "/-/admin/upstreams", G::NodeAdmin, B::Empty, upstreams::upstreams),
         Route::new(V::Post, "/-/admin/upstreams", G::Anyone, B::Form, upstreams::upstreams_change),
         Route::new(V::Get, "/{repo}/settings", G::RepoAdmin, B::Empty, change::settings),
         Route::new(V::Post, "/{repo}/settings", G::Anyone, B::Form, change::settings_change),
-        Route::new(V::Get, "/{repo}/upload/{rev}", G::RepoWrite, B::Empty, change::upload_form),
+        Route::new(V::Get, "/{repo}/upload/{rev}", G::RepoPropose, B::Empty, change::upload_form),
         Route::new(V::Post, "/{repo}/upload/{rev}", G::Anyone, B::Upload, change::upload),
         Route::new(V::Post, "/{repo}/upload-begin", G::Anyone, B::Form, change::upload_begin),
         Route::new(V::Post, "/{repo}/upload-end/{rev}", G::Anyone, B::Form, change::upload_end),
-        Route::new(V::Get, "/{repo}/edit/{rev}/{*path}", G::RepoWrite, B::Empty, change::edit_form),
+        Route::new(V::Get, "/{repo}/edit/{rev}/{*path}", G::RepoPropose, B::Empty, change::edit_form),
         Route::new(V::Post, "/{repo}/edit/{rev}/{*path}", G::Anyone, B::Form, change::edit),
         Route::new(V::Get, "/-/{style}", G::Anyone, B::Empty, answer::style),
     ]

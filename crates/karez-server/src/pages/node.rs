@@ -30,11 +30,18 @@ pub(super) async fn node(State(state): State<AppState>, asked: Asked) -> ApiResu
         asked: feed.as_ref().map(|feed| feed.polled),
         has_trouble: feed.as_ref().is_some_and(|feed| feed.trouble.is_some()),
     });
+    let bytes = state.hub.open_bytes().await?;
     let node = NodePage {
         base: asked.base.clone(),
         software: crate::log::node_words(&state).software,
         log_origin: state.hub.log_keys().origin().to_owned(),
         log_entries: state.hub.log_head().await?.map(|head| head.size),
+        name: state.node.name.clone(),
+        operator: state.node.operator.clone(),
+        contact: state.node.contact.clone(),
+        kept_once_bytes: bytes.held_bytes.saturating_sub(bytes.stored_bytes),
+        held_bytes: bytes.held_bytes,
+        not_fetched_bytes: bytes.not_fetched_bytes,
         held,
         peers: peers.collect(),
         is_well: state.hub.ready().await.is_ok(),

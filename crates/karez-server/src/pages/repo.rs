@@ -8,10 +8,10 @@ use karez_pages::{
     CARD_PREVIEW_BYTES_MAX, CardPlace, CardView, Entry, Link, Origin, ROOT_ITEMS, RepoHead, RepoPage, Totals, card,
     cut_text, encode_part, repo_page, repo_url,
 };
-use karez_types::{ByteRange, RepoAddress, RepoKind, RepoPath, Revision, Visibility};
+use karez_types::{ByteRange, RepoAddress, RepoKind, Revision, Visibility};
 use serde_json::Value;
 
-use super::answer::page;
+use super::answer::{page, with_cookie};
 use super::asked::{Asked, PageTarget};
 use super::lists::{Looking, clip, find, row};
 use super::snippets::snippets;
@@ -118,8 +118,7 @@ fn totals(items: &[TreeItem], is_whole: bool) -> Totals {
 /// Renders a README of the root; nothing when there is none, or it is large.
 async fn card_view(state: &AppState, caller: &Actor, info: &RepoInfo) -> ApiResult<Option<CardView>> {
     let address = info.repo.address();
-    let path: RepoPath = "README.md".parse().map_err(karez_hub::HubError::from)?;
-    let Ok((_, file)) = state.hub.file_resolve(caller, &address, &Revision::main(), &path).await else {
+    let Ok(file) = state.hub.card_resolve(caller, &address).await else {
         return Ok(None);
     };
     if file.large.is_some() {
@@ -199,6 +198,7 @@ pub(super) async fn repo(
             && Some(tag.as_str()) != library.as_deref()
     };
     let described = hub.described(vec![info.repo.clone()]).await?.pop();
+    let offered = super::social::offered(&state, &asked, &info.repo).await?;
     let data = described.and_then(|described| crate::metadata::json_ld(&described, &asked.base));
     let mut base_models = links(card, "base_model", RepoKind::Model);
     base_models.extend(links(card, "models", RepoKind::Model));
@@ -224,9 +224,12 @@ pub(super) async fn repo(
         log_index,
         snippets: snippets(&asked.base, &address, &files, info.repo.library_name.as_deref()),
         doors: super::change::doors(caller, &info.repo),
+        social: offered.social,
+        access: offered.access,
         data: data.map(|data| data.to_string()),
     };
-    Ok(page(&asked, repo_page(&asked.frame, &made)))
+    // A browser may keep it, form and all, as it does for who is signed in otherwise: it is the largest of the pages.
+    Ok(with_cookie(page(&asked, repo_page(&asked.frame, &made)), offered.cookie))
 }
 
 #[cfg(test)]

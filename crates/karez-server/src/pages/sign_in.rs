@@ -27,7 +27,8 @@ pub(super) fn shown(state: &AppState, asked: &Asked, notice: Option<Notice>, nex
     let user = asked.caller.user().map(|user| user.account.name.to_string());
     let provider = state.provider.as_ref().map(|provider| provider.name().to_owned());
     let next = safe_next(next).to_owned();
-    let page = SignInPage { notice, user, name: name.to_owned(), provider, proof, next };
+    let page =
+        SignInPage { notice, user, name: name.to_owned(), provider, proof, next, contact: state.node.contact.clone() };
     form_page(asked, sign_in_page(&asked.frame, &page), cookie)
 }
 

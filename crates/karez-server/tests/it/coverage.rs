@@ -67,6 +67,7 @@ impl Case {
             ("{sealed}", "AAAA.BBBB"),
             ("{part}", "1"),
             ("{number}", "1"),
+            ("{status}", "pending"),
             ("{event}", "000000000001000000000001"),
             ("{tag}", "latest"),
             ("{style}", "style.css"),
@@ -129,6 +130,8 @@ impl Case {
             }
             (BodyBound::Json, "duplicate") => json!({ "target": { "type": kind, "name": "alice/open" }, "files": [] }),
             (BodyBound::Json, "discussions") => json!({ "title": "t", "description": "d" }),
+            (BodyBound::Json, "handle") => json!({ "user": "bob", "status": "accepted" }),
+            (BodyBound::Json, "grant") => json!({ "user": "bob" }),
             (BodyBound::Json, "comment") => json!({ "comment": "c" }),
             (BodyBound::Json, "title") => json!({ "title": "t" }),
             (BodyBound::Json, "status") => json!({ "status": "closed" }),
@@ -213,6 +216,63 @@ async fn strangers_are_turned_away() {
             }
         }
     }
+}
+
+/// What everybody who sees a repository knows of it, although its files are given on request.
+const KNOWN_OF: &[&str] = &[
+    "/{repo}",
+    "/{repo}/tree/{rev}",
+    "/{repo}/tree/{rev}/{*path}",
+    "/{repo}/commits/{rev}",
+    "/{repo}/refs",
+    "/{repo}/discussions",
+    "/{repo}/discussions/{number}",
+    "/{repo}/collect",
+    // Nothing is pushed over git, whoever asks.
+    "/{repo}/git-receive-pack",
+    "/api/{kinds}/{owner}/{name}",
+    "/api/{kinds}/{owner}/{name}/revision/{rev}",
+    "/api/{kinds}/{owner}/{name}/tree/{rev}",
+    "/api/{kinds}/{owner}/{name}/tree/{rev}/{*path}",
+    "/api/{kinds}/{owner}/{name}/paths-info/{rev}",
+    "/api/{kinds}/{owner}/{name}/commits/{rev}",
+    "/api/{kinds}/{owner}/{name}/refs",
+    "/api/{kinds}/{owner}/{name}/like",
+    "/api/{kinds}/{owner}/{name}/likers",
+    "/api/{kinds}/{owner}/{name}/ask-access",
+    "/api/{kinds}/{owner}/{name}/discussions",
+    "/api/{kinds}/{owner}/{name}/discussions/{number}",
+    "/api/{kinds}/{owner}/{name}/discussions/{number}/comment",
+    "/api/{kinds}/{owner}/{name}/discussions/{number}/comment/{event}/edit",
+    "/api/{kinds}/{owner}/{name}/discussions/{number}/comment/{event}/hide",
+    "/api/{kinds}/{owner}/{name}/discussions/{number}/status",
+    "/api/{kinds}/{owner}/{name}/discussions/{number}/title",
+];
+
+#[tokio::test]
+async fn what_is_given_on_request_is_shut_at_every_door() {
+    let node = TestNode::start().await;
+    fill(&node).await;
+    for kind in RepoKind::ALL {
+        let settings = format!("/api/{}/alice/open/settings", kind.plural());
+        node.client("alice").put(&settings, &json!({ "gated": "manual" })).await.expect(200);
+    }
+    let mut wrong = Vec::new();
+    for case in cases().iter().filter(|case| matches!(case.guard, Guard::RepoRead | Guard::RepoPropose)) {
+        let known = KNOWN_OF.contains(&case.template);
+        for (client, refused) in [(node.anonymous(), 401), (node.client("bob"), 403)] {
+            let answer = case.ask(&client, "alice", "open").await;
+            let is_shut = (answer.status, answer.header("x-error-code")) == (refused, "GatedRepo");
+            // Asking without an account is refused for that.
+            let is_nobody = refused == 401 && case.guard == Guard::RepoPropose;
+            // Only datasets are described out of their data.
+            let is_no_dataset = answer.status == 404 && case.kind != RepoKind::Dataset;
+            if is_shut == known && !is_nobody && !is_no_dataset {
+                wrong.push(format!("{} {} {}", case.name(), case.template, answer.status));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
 #[tokio::test]

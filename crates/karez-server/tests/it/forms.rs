@@ -361,8 +361,9 @@ async fn files_are_uploaded_and_the_card_is_edited() {
         alice.upload(page, action, &[("folder", folder)], &[(file, b"x")]).await.expect(422);
     }
     alice.upload(page, action, &[("folder", "")], &[]).await.expect(422);
-    // Without a right, and with the proof of no page, nothing of the files is kept.
-    let mut bob = Browser::signed_in(&node, "bob", TokenRole::Write).await;
+    // Without a right, and with the proof of no page, nothing of the files is kept. (Who may read and not write
+    // proposes: `social.rs`.)
+    let mut bob = Browser::signed_in(&node, "bob", TokenRole::Read).await;
     bob.get(action).await.expect(403);
     bob.upload("/-/account", action, &[("folder", "")], &[("x.txt", b"x")]).await.expect(403);
     let unproven = multipart(&[("proof", "none")], &files);
@@ -562,6 +563,144 @@ async fn members_are_changed_by_who_administers() {
     assert!(members.iter().any(|(who, role)| who.name.as_str() == "carol" && role.as_str() == "write"));
 }
 
+#[tokio::test]
+async fn administrators_say_who_signs_in_and_who_administers() {
+    let node = TestNode::start().await;
+    node.hub.password_set(&Actor::Operator, "bob", PASSWORD).await.unwrap();
+    node.client("bob").repo_create("model", "bob/m", "public").await;
+    let mut nora = Browser::signed_in(&node, "nora", TokenRole::Write).await;
+    let mut bob = Browser::signed_in(&node, "bob", TokenRole::Write).await;
+    let page = "/-/admin/people/bob";
+    assert!(nora.get("/-/admin").await.expect(200).text().contains(page));
+    let shown = nora.get(page).await.expect(200).text();
+    assert!(shown.contains("1 session in a browser") && !shown.contains("<span class=\"tag\">"), "{shown}");
+    // Others do not, with whatever proof.
+    bob.get(page).await.expect(403);
+    for what in ["block", "make", "sign-out", "unmake"] {
+        bob.submit("/-/account", "/-/admin/people/nora", &[("do", what)]).await.expect(403);
+    }
+    // Sessions and tokens end, and no others.
+    nora.submit(page, page, &[("do", "sign-out")]).await.expect(200);
+    node.client("bob").get("/api/whoami-v2").await.expect(401);
+    bob.get("/-/account").await.expect(401);
+    node.client("alice").get("/api/whoami-v2").await.expect(200);
+    // With the password bob comes back, until blocked; then not even that opens anything. What bob owns stays.
+    let mut again = Browser::of(&node);
+    let password = [("name", "bob"), ("password", PASSWORD)];
+    again.submit("/-/sign-in", "/-/sign-in", &password).await.expect(303);
+    let token =
+        again.submit("/-/account", "/-/account/token", &[("token_name", "t"), ("role", "write"), ("days", "9")]);
+    let token = token.await.expect(200).text();
+    let token = token.split("hf_").nth(1).unwrap().split('<').next().unwrap().to_owned();
+    let of_bob = TestClient::new(node.url(), Some(&format!("hf_{token}")));
+    of_bob.get("/api/whoami-v2").await.expect(200);
+    assert!(nora.submit(page, page, &[("do", "block")]).await.expect(200).text().contains("blocked"));
+    of_bob.get("/api/whoami-v2").await.expect(401);
+    again.get("/-/account").await.expect(401);
+    let refused = again.submit("/-/sign-in", "/-/sign-in", &password).await;
+    assert!(refused.status == 403 && refused.text().contains("blocked"), "{}", refused.text());
+    nora.submit("/-/admin", "/-/admin", &[("do", "invite"), ("user", "bob")]).await.expect(422);
+    node.anonymous().get("/api/models/bob/m").await.expect(200);
+    nora.submit(page, page, &[("do", "unblock")]).await.expect(200);
+    again.submit("/-/sign-in", "/-/sign-in", &password).await.expect(303);
+    // Administration is given and taken; the last who has it keeps it, and nobody blocks themselves.
+    let own = "/-/admin/people/nora";
+    for what in ["unmake", "block"] {
+        nora.submit(own, own, &[("do", what)]).await.expect(422);
+    }
+    nora.submit(page, page, &[("do", "make")]).await.expect(200);
+    again.get("/-/admin").await.expect(200);
+    again.submit(own, own, &[("do", "unmake")]).await.expect(200);
+    nora.get("/-/admin").await.expect(403);
+    let gone = again.submit(page, page, &[("do", "unmake")]).await.expect(422);
+    assert!(gone.text().contains("last who administers"), "{}", gone.text());
+    assert!(node.hub.account_delete(&Actor::Operator, "bob").await.is_err());
+}
+
+#[tokio::test]
+async fn what_goes_wrong_is_said_in_the_readers_language() {
+    let node = TestNode::start().await;
+    node.hub.password_set(&Actor::Operator, "alice", PASSWORD).await.unwrap();
+    node.client("alice").repo_create("model", "alice/m", "public").await;
+    let mut alice = Browser::of(&node);
+    let signed_in = [("name", "alice"), ("password", PASSWORD)];
+    alice.submit("/-/sign-in", "/-/sign-in", &signed_in).await.expect(303);
+    let french = [("accept-language", "fr")];
+    // Each with the exact words beside it, as English.
+    for (action, fields, said, words) in [
+        (
+            "/-/new",
+            vec![("name", "bad name ü!"), ("owner", "alice"), ("kind", "model")],
+            "Un nom",
+            "`bad name ü!` is not a valid repository name",
+        ),
+        (
+            "/-/new",
+            vec![("name", "m"), ("owner", "alice"), ("kind", "model")],
+            "Ce nom est déjà pris",
+            "You already created",
+        ),
+        (
+            "/-/account/password",
+            vec![("old", "wrong wrong wrong"), ("password", "four quiet rivers"), ("again", "four quiet rivers")],
+            "Le mot de passe actuel n’est pas juste",
+            "the present password is not right",
+        ),
+        (
+            "/-/account/password",
+            vec![("old", PASSWORD), ("password", "alice alice alice"), ("again", "alice alice alice")],
+            "sans votre nom",
+            "without your name in it",
+        ),
+        (
+            "/alice/m/settings",
+            vec![("do", "grant"), ("user", "zzzz")],
+            "Il n’y a rien de ce nom ici",
+            "there is no user or organisation named zzzz",
+        ),
+    ] {
+        let proof = alice.proof("/-/account").await;
+        let mut all = vec![("proof", proof.as_str())];
+        all.extend(fields);
+        let told = alice.post(action, &all, &french).await.expect(422).text();
+        assert!(told.contains(said), "{action}: {told}");
+        let beside = told.split("role=\"alert\"").nth(1).unwrap();
+        assert!(beside.contains("lang=\"en\"") && beside.contains(words), "{action}: {beside}");
+    }
+    // What is not saved says so.
+    let editor = "/alice/m/edit/main/README.md";
+    let parent = alice.get(editor).await.expect(200).text();
+    let parent = parent.split("name=\"parent\" value=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
+    let fields = [("do", "save"), ("parent", parent.as_str()), ("text", "---\nlicense: mti\n---\n# Hi\n")];
+    assert!(alice.submit(editor, editor, &fields).await.expect(422).text().contains("Not saved."));
+    // Pages of errors.
+    let code = node.hub.invitation_create(&Actor::Operator, "bob").await.unwrap();
+    node.hub.invitation_use(&code, "four quiet rivers").await.unwrap();
+    let used = alice.ask(Method::GET, &format!("/-/invited?code={code}"), None, &french).await.expect(404).text();
+    assert!(used.contains("Cette invitation a servi ou a expiré") && !used.contains("il est privé"), "{used}");
+    node.client("alice").put("/api/models/alice/m/settings", &json!({ "gated": "manual" })).await.expect(200);
+    let mut bob = Browser::signed_in(&node, "bob", TokenRole::Write).await;
+    let shut = bob.ask(Method::GET, "/alice/m/blob/main/.gitattributes", None, &french).await.expect(403).text();
+    assert!(shut.contains("Le propriétaire donne ces fichiers sur demande"), "{shut}");
+    // Who is nobody yet learns how to become somebody, and that tables can be published.
+    let mut nobody = Browser::of(&node);
+    assert!(nobody.get("/-/sign-in").await.expect(200).text().contains("No account yet?"));
+    assert!(nobody.get("/").await.expect(200).text().contains("/-/sign-in?next=%2F-%2Fpublish"));
+}
+
+#[tokio::test]
+async fn the_newest_come_first_on_the_first_page() {
+    let node = TestNode::start().await;
+    let alice = node.client("alice");
+    for id in ["alice/older", "alice/newer"] {
+        alice.repo_create("model", id, "public").await;
+        node.advance_secs(60);
+    }
+    alice.commit("models/alice/older", "main", &[("README.md", b"# Changed\n")]).await.expect(200);
+    let shown = Browser::of(&node).get("/").await.expect(200).text();
+    assert!(shown.find("alice/newer").unwrap() < shown.find("alice/older").unwrap(), "{shown}");
+}
+
 /// Every form of the table, as others would have somebody's browser send it.
 #[tokio::test]
 async fn no_form_is_taken_from_elsewhere() {
@@ -595,7 +734,8 @@ async fn no_form_is_taken_from_elsewhere() {
             .replace("{repo}", "nora/m")
             .replace("{rev}", "main")
             .replace("{*path}", "README.md")
-            .replace("{org}", "acme");
+            .replace("{org}", "acme")
+            .replace("{user}", "bob");
         let own = node.url().to_owned();
         for (proof, more) in [
             ("", vec![]),
@@ -661,7 +801,10 @@ async fn pages_that_do_things_are_whole_in_every_language() {
         "/-/org/acme",
         "/-/admin",
         "/-/admin/upstreams",
+        "/-/admin/people/bob",
         "/nora/m/settings",
+        "/nora/m/collect",
+        "/collections",
         "/nora/m/upload/main",
         "/nora/m/edit/main/README.md",
         "/-/sign-in",

@@ -1,5 +1,6 @@
 //! The node over HTTP, from the outside.
 
+mod access;
 mod cas;
 mod cas_hostile;
 mod coverage;

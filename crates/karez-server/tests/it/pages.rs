@@ -1,5 +1,6 @@
 //! Pages: complete, light, in every language, safe with what strangers wrote, and not there for programs.
 
+use karez_server::NodeSettings;
 use karez_testkit::reqwest::Method;
 use karez_testkit::{Answer, NodeOptions, Origin, TestClient, TestNode};
 use karez_types::{Limits, TokenRole};
@@ -620,4 +621,40 @@ async fn weights_and_notebooks_show_what_they_hold() {
     let page = show("n.ipynb?plain=1").await;
     assert!(page.contains("cell_type"), "{page}");
     assert!(show("bad.ipynb").await.contains("{}"));
+}
+
+#[tokio::test]
+async fn the_node_says_who_runs_it_and_what_it_saves() {
+    let node = TestNode::start_with(NodeOptions {
+        node: NodeSettings {
+            name: "Hub of <the> valley".to_owned(),
+            operator: "University of Bukhara".to_owned(),
+            contact: "hub@bukhara.example".to_owned(),
+        },
+        ..NodeOptions::default()
+    })
+    .await;
+    let alice = node.client("alice");
+    let content: Vec<u8> = (0..300_000u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    for id in ["alice/a", "alice/b"] {
+        alice.repo_create("model", id, "public").await;
+        alice.commit(&format!("models/{id}"), "main", &[("w.bin", &content)]).await.expect(200);
+    }
+    let shown = browse(&node.anonymous(), "/-/node", &[]).await.expect(200).text();
+    for words in
+        ["University of Bukhara", "Hub of &lt;the&gt; valley", "href=\"mailto:hub@bukhara.example\"", "Bytes saved"]
+    {
+        assert!(shown.contains(words), "{words}: {shown}");
+    }
+    let bytes = node.hub.open_bytes().await.unwrap();
+    assert!(bytes.held_bytes == 600_000 && bytes.stored_bytes < 310_000, "{bytes:?}");
+    // A sum that everybody sees tells nothing of what is private: whether it came, and whether it was here.
+    node.advance_secs(61);
+    alice.repo_create("model", "alice/secret", "private").await;
+    alice.commit("models/alice/secret", "main", &[("w.bin", &content), ("x.bin", &content[1_000..])]).await.expect(200);
+    assert_eq!(node.hub.open_bytes().await.unwrap(), bytes);
+    // Who says nothing is not named.
+    let other = TestNode::start().await;
+    let shown = browse(&other.anonymous(), "/-/node", &[]).await.expect(200).text();
+    assert!(shown.contains("The operator does not say."), "{shown}");
 }

@@ -66,6 +66,13 @@ impl Folder {
         blocking("open the store", move || Folder::open_blocking(root)).await
     }
 
+    /// Returns how many bytes this account may still write where the store is.
+    pub(crate) fn free_bytes(&self) -> Result<u64, StoreError> {
+        let failed = |source| StoreError::io(format!("ask for room in {}", self.0.root.display()), source);
+        let found = rustix::fs::statvfs(&self.0.root).map_err(|error| failed(error.into()))?;
+        Ok(found.f_bavail.saturating_mul(found.f_frsize))
+    }
+
     fn open_blocking(root: PathBuf) -> Result<Folder, StoreError> {
         let failed = |source| StoreError::io(format!("open the store in {}", root.display()), source);
         let tmp = root.join("tmp");

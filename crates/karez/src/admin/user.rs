@@ -62,6 +62,34 @@ pub async fn run(command: User, settings: &Settings, as_json: bool) -> anyhow::R
             let sentence = format!("{name} may sign in through {issuer}, as {subject}.");
             print::either(as_json, &json!({ "user": name, "issuer": issuer, "subject": subject }), &sentence);
         }
+        User::Block { name } => {
+            hub.user_block(&actor, name.as_str()).await?;
+            let sentence =
+                format!("{name} is blocked: sessions and tokens have ended. To undo: karez user unblock {name}");
+            print::either(as_json, &json!({ "user": name, "blocked": true }), &sentence);
+        }
+        User::Unblock { name } => {
+            hub.user_unblock(&actor, name.as_str()).await?;
+            print::either(as_json, &json!({ "user": name, "blocked": false }), &format!("{name} may sign in again."));
+        }
+        User::SignOut { name } => {
+            let ended = hub.user_sign_out(&actor, name.as_str()).await?;
+            let sentence = format!("All sessions and tokens of {name} have ended: {ended}.");
+            print::either(as_json, &json!({ "user": name, "ended": ended }), &sentence);
+        }
+        User::Admin { name, off: false } => {
+            hub.user_admin_make(&actor, name.as_str()).await?;
+            print::either(
+                as_json,
+                &json!({ "user": name, "is_admin": true }),
+                &format!("{name} administers this node."),
+            );
+        }
+        User::Admin { name, off: true } => {
+            hub.user_admin_unmake(&actor, name.as_str()).await?;
+            let sentence = format!("{name} does not administer this node any more.");
+            print::either(as_json, &json!({ "user": name, "is_admin": false }), &sentence);
+        }
         User::Quota { name, amount } => {
             quota::run(&hub, &name, AccountKind::User, amount.as_deref(), as_json).await?;
         }

@@ -9,7 +9,7 @@ use anyhow::bail;
 use karez_federation::FederationSettings;
 use karez_federation::provider::SignInSettings;
 use karez_hub::GarbageSettings;
-use karez_server::NetworkSettings;
+use karez_server::{NetworkSettings, NodeSettings};
 use karez_store::StoreLocation;
 use karez_types::Limits;
 use serde::{Deserialize, Serialize};
@@ -47,6 +47,8 @@ pub struct Settings {
     pub sign_in: SignInSettings,
     /// How the node sends.
     pub network: NetworkSettings,
+    /// Who runs the node, in words.
+    pub node: NodeSettings,
 }
 
 impl Default for Settings {
@@ -65,6 +67,7 @@ impl Default for Settings {
             federation: FederationSettings::default(),
             sign_in: SignInSettings::default(),
             network: NetworkSettings::default(),
+            node: NodeSettings::default(),
         }
     }
 }
@@ -116,6 +119,7 @@ impl Settings {
         self.garbage.check(promised_secs).map_err(anyhow::Error::msg)?;
         self.federation.check().map_err(anyhow::Error::msg)?;
         self.sign_in.check().map_err(anyhow::Error::msg)?;
+        self.node.check().map_err(anyhow::Error::msg)?;
         self.network.check().map_err(anyhow::Error::msg)
     }
 }
