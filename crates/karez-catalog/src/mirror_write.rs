@@ -109,8 +109,12 @@ impl Catalog {
     pub async fn mirror_files_remove(&self, repo: RepoId, files: &[Sha256]) -> Result<(), CatalogError> {
         let list: Vec<Value> = files.iter().map(Value::from).collect();
         transact!(self, |tx| {
-            let sql = "DELETE FROM repo_file WHERE repo_id = $1 AND sha256 IN ({list})";
-            rows_in_list(&mut *tx, sql, args![repo], &list).await
+            // How much of it is here has changed.
+            if repo_lock(tx, repo, None).await? {
+                let sql = "DELETE FROM repo_file WHERE repo_id = $1 AND sha256 IN ({list})";
+                rows_in_list(&mut *tx, sql, args![repo], &list).await?;
+            }
+            Ok(())
         })?;
         Ok(())
     }

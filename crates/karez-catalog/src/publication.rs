@@ -4,7 +4,7 @@
 //! Harvesters read it in the order of the log, so what changes while somebody reads comes again at the end and
 //! nothing is missed; and what is gone stays as a row, so that they learn of it.
 
-use karez_types::{RepoAddress, RepoId, RepoKind, Timestamp};
+use karez_types::{RepoAddress, RepoId, RepoKind, Timestamp, fold_name};
 
 use crate::engine::args;
 use crate::row::Row;
@@ -74,12 +74,24 @@ impl Catalog {
         let rows = self
             .pool
             .rows(
-                "SELECT address, idx, changed, repo_id FROM publication
-                 WHERE repo_id >= $1 AND repo_id < $2 AND is_gone = 0 ORDER BY repo_id LIMIT $3",
+                "SELECT p.address, p.idx, p.changed, p.repo_id, a.name, r.name FROM publication p
+                 JOIN repo r ON r.id = p.repo_id JOIN account a ON a.id = r.owner_id
+                 WHERE p.repo_id >= $1 AND p.repo_id < $2 AND p.is_gone = 0 ORDER BY p.repo_id LIMIT $3",
                 args![from, until, limit],
             )
             .await?;
-        rows.iter().map(publication_at).collect()
+        // The log knows addresses in lower case; people write names as their owners do.
+        let as_written = |row: &Row| {
+            let mut publication = publication_at(row)?;
+            let id = format!("{}/{}", row.text(4)?, row.text(5)?);
+            if fold_name(&id) == fold_name(&publication.address.id())
+                && let Ok(written) = RepoAddress::parse(publication.address.kind, &id)
+            {
+                publication.address = written;
+            }
+            Ok(publication)
+        };
+        rows.iter().map(as_written).collect()
     }
 }
 

@@ -19,6 +19,8 @@ pub mod http_range;
 pub mod lfs;
 pub mod log_entry;
 pub mod log_news;
+pub mod parquet_head;
 pub mod safetensors;
 pub mod table_head;
+pub mod table_rows;
 pub mod xet;

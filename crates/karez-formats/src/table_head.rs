@@ -7,6 +7,25 @@ pub const COLUMNS_MAX: usize = 200;
 /// Longest name of a column, in bytes; a table with a longer one has no header that means anything.
 pub const COLUMN_BYTES_MAX: usize = 200;
 
+/// What the values of a column are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ColumnKind {
+    /// Text.
+    Text,
+    /// Whole numbers.
+    Integer,
+    /// Numbers.
+    Float,
+    /// Yes or no.
+    Boolean,
+    /// Days.
+    Date,
+    /// Moments.
+    DateTime,
+    /// Lists, structures, bytes.
+    Other,
+}
+
 /// Returns the names in the header line of a CSV file (RFC 4180: quotes may hold the delimiter and line ends).
 /// Nothing when the line does not end within the bytes, is not UTF-8, or has empty or equal names.
 pub fn csv_columns(head: &[u8], delimiter: u8) -> Option<Vec<String>> {
@@ -49,7 +68,7 @@ pub fn json_line_columns(head: &[u8]) -> Option<Vec<String>> {
 }
 
 /// Returns names that can name columns.
-fn plain(names: Vec<String>) -> Option<Vec<String>> {
+pub(crate) fn plain(names: Vec<String>) -> Option<Vec<String>> {
     let is_name = |name: &String| {
         !name.is_empty() && name.len() <= COLUMN_BYTES_MAX && !name.contains(|c: char| c.is_control() || c == '/')
     };

@@ -1,22 +1,22 @@
 //! The files of a dataset with their SHA-256, and the columns of its tables: what a description of it for
 //! machines needs.
 
-use bytes::{Bytes, BytesMut};
-use futures::TryStreamExt;
-use karez_formats::table_head::{csv_columns, json_line_columns};
-use karez_types::{ByteRange, GitOid, RepoAddress, RepoPath, Revision, Sha256};
+use karez_formats::table_head::{COLUMNS_MAX, ColumnKind};
+use karez_types::{GitOid, RepoAddress, RepoId, Sha256};
 use quick_cache::sync::Cache;
 use serde_json::Value;
 use sha2::{Digest, Sha256 as Hasher};
 
+use crate::repo_info::SiblingBlob;
+use crate::table_columns::{Found, TableFormat};
 use crate::{Actor, Hub, HubError, HubResult, RepoField, RepoInfo, Right, SiblingDetail};
 
 /// Files that one description names; the rest of a larger dataset it leaves out.
 const FILES_MAX: usize = 1_000;
 /// Tables of one description. Each costs a read of its beginning.
 const TABLES_MAX: usize = 20;
-/// Bytes of the beginning of a table that are looked at for its columns.
-const HEAD_BYTES_MAX: u64 = 64 << 10;
+/// Bytes of tables of one description whose rows are looked at, for what their columns hold.
+const CHECK_BYTES_MAX: u64 = 16 << 20;
 /// Hashes of small files that are remembered: 52 bytes each.
 const HASHES_CACHED: usize = 32_768;
 
@@ -40,39 +40,13 @@ pub struct HashedFile {
     pub sha256: Sha256,
 }
 
-/// How a table is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TableFormat {
-    /// Comma-separated values with a header line.
-    Csv,
-    /// The same with tabs.
-    Tsv,
-    /// An object of JSON on each line.
-    JsonLines,
-    /// Apache Parquet.
-    Parquet,
-}
-
-impl TableFormat {
-    /// Returns the format that the ending of a path names.
-    pub fn of_path(path: &str) -> Option<TableFormat> {
-        match path.rsplit_once('.')?.1.to_ascii_lowercase().as_str() {
-            "csv" => Some(TableFormat::Csv),
-            "tsv" => Some(TableFormat::Tsv),
-            "jsonl" | "ndjson" => Some(TableFormat::JsonLines),
-            "parquet" => Some(TableFormat::Parquet),
-            _ => None,
-        }
-    }
-}
-
 /// A file whose rows have columns.
 #[derive(Debug, Clone)]
 pub struct Table {
     /// Path of the file.
     pub path: String,
-    /// Names of columns with the type that the card gives them, such as `int64`.
-    pub columns: Vec<(String, Option<String>)>,
+    /// Names of columns and what their values are.
+    pub columns: Vec<(String, ColumnKind)>,
 }
 
 /// A dataset with its files.
@@ -100,10 +74,30 @@ impl Hub {
         self.repo_open(actor, address, Right::Read).await?;
         let info = self.repo_info(actor, address, None, &[RepoField::CardData], SiblingDetail::Name).await?;
         let commit = info.commit.ok_or_else(|| HubError::RevisionMissing { revision: "main".to_owned() })?;
-        let mut siblings = self.siblings_at_most(commit, SiblingDetail::Blob, FILES_MAX + 1).await?;
-        let has_more = siblings.len() > FILES_MAX;
-        siblings.truncate(FILES_MAX);
-        let mut files = Vec::with_capacity(siblings.len());
+        let (files, blobs, has_more) = self.hashed_files(commit, FILES_MAX).await?;
+        let mut tables = Vec::new();
+        let mut check_bytes = CHECK_BYTES_MAX;
+        let said = info.card.as_ref().map_or(&Value::Null, |card| &card["dataset_info"]);
+        let is_table = |(file, _): &(&HashedFile, &SiblingBlob)| TableFormat::of_path(&file.path).is_some();
+        for (file, blob) in files.iter().zip(&blobs).filter(is_table).take(TABLES_MAX) {
+            let columns = self.columns_of(info.repo.id, &file.path, blob, said, &mut check_bytes).await?;
+            if !columns.is_empty() {
+                tables.push(Table { path: file.path.clone(), columns });
+            }
+        }
+        Ok(DatasetFiles { info, commit, files, has_more, tables })
+    }
+
+    /// Lists files of a commit that is readable, each with its SHA-256, but for what only git reads; whether there are more.
+    pub(crate) async fn hashed_files(
+        &self,
+        commit: GitOid,
+        most: usize,
+    ) -> HubResult<(Vec<HashedFile>, Vec<SiblingBlob>, bool)> {
+        let mut siblings = self.siblings_at_most(commit, SiblingDetail::Blob, most + 1).await?;
+        let has_more = siblings.len() > most;
+        siblings.truncate(most);
+        let (mut files, mut blobs) = (Vec::with_capacity(siblings.len()), Vec::new());
         for sibling in siblings.into_iter().filter(|sibling| sibling.path != ".gitattributes") {
             let Some(blob) = sibling.blob else { continue };
             let sha256 = match blob.pointer {
@@ -111,16 +105,9 @@ impl Hub {
                 None => self.blob_sha256(blob.oid).await?,
             };
             files.push(HashedFile { path: sibling.path, file_bytes: blob.file_bytes(), sha256 });
+            blobs.push(blob);
         }
-        let mut tables = Vec::new();
-        let features = info.card.as_ref().map_or(&Value::Null, |card| &card["dataset_info"]);
-        for file in files.iter().filter(|file| TableFormat::of_path(&file.path).is_some()).take(TABLES_MAX) {
-            let columns = self.columns_of(actor, &info, commit, &file.path, features).await?;
-            if !columns.is_empty() {
-                tables.push(Table { path: file.path.clone(), columns });
-            }
-        }
-        Ok(DatasetFiles { info, commit, files, has_more, tables })
+        Ok((files, blobs, has_more))
     }
 
     async fn blob_sha256(&self, oid: GitOid) -> HubResult<Sha256> {
@@ -132,70 +119,59 @@ impl Hub {
         Ok(sha256)
     }
 
-    /// Returns the columns of a table: of its first line, with the types of the card; of Parquet those of the card.
+    /// Returns the columns of a table with their kinds: as its rows have them, or, when they are not here, as the card
+    /// says of the configuration that the file is of.
     async fn columns_of(
         &self,
-        actor: &Actor,
-        info: &RepoInfo,
-        commit: GitOid,
+        repo: RepoId,
         path: &str,
-        features: &Value,
-    ) -> HubResult<Vec<(String, Option<String>)>> {
-        let said = card_columns(features);
-        let format = TableFormat::of_path(path);
-        let names = match format {
-            Some(TableFormat::Parquet) | None => {
-                return Ok(said.into_iter().map(|(name, kind)| (name, Some(kind))).collect());
-            }
-            Some(format) => {
-                let Some(head) = self.beginning(actor, info, commit, path).await? else { return Ok(Vec::new()) };
-                match format {
-                    TableFormat::Csv => csv_columns(&head, b','),
-                    TableFormat::Tsv => csv_columns(&head, b'\t'),
-                    TableFormat::JsonLines | TableFormat::Parquet => json_line_columns(&head),
-                }
-            }
+        blob: &SiblingBlob,
+        info: &Value,
+        check_bytes: &mut u64,
+    ) -> HubResult<Vec<(String, ColumnKind)>> {
+        let said = card_columns(info, path);
+        let found = match self.table_columns(repo, path, blob, check_bytes).await? {
+            Found::Columns(columns) => columns,
+            Found::NoTable => return Ok(Vec::new()),
+            Found::NotHere => return Ok(said),
         };
-        let with_type = |name: String| {
-            let kind = said.iter().find(|(said, _)| *said == name).map(|(_, kind)| kind.clone());
-            (name, kind)
-        };
-        Ok(names.unwrap_or_default().into_iter().map(with_type).collect())
-    }
-
-    /// Reads the beginning of a file; nothing when its bytes are not here: a description moves none.
-    async fn beginning(&self, actor: &Actor, info: &RepoInfo, commit: GitOid, path: &str) -> HubResult<Option<Bytes>> {
-        let path: RepoPath = path.parse()?;
-        let revision: Revision = commit.to_string().parse()?;
-        let (repo, file) = self.file_resolve(actor, &info.repo.address(), &revision, &path).await?;
-        let range = ByteRange { start: 0, end: file.file_bytes.min(HEAD_BYTES_MAX) };
-        match file.large {
-            None => Ok(Some(self.small_file_read(&file, range).await?)),
-            Some(large) if large.hash.is_none() => Ok(None),
-            Some(_) => {
-                let mut stream = self.large_file_stream(actor, &repo, &file, range).await?;
-                let mut head = BytesMut::new();
-                while let Some(bytes) = stream.try_next().await? {
-                    head.extend_from_slice(&bytes);
-                }
-                Ok(Some(head.freeze()))
-            }
-        }
+        // Whole numbers may be meant as any: 1, 2.0, 3.
+        let meant = |name: &str| said.iter().find(|(said, _)| said == name).map(|(_, kind)| *kind);
+        let columns = found.iter().map(|(name, kind)| match (kind, meant(name)) {
+            (ColumnKind::Integer, Some(ColumnKind::Float)) => (name.clone(), ColumnKind::Float),
+            (kind, _) => (name.clone(), *kind),
+        });
+        Ok(columns.collect())
     }
 }
 
-/// Returns the plain columns that a card lists, each with its type; of several configurations those of the first.
-fn card_columns(info: &Value) -> Vec<(String, String)> {
+/// Returns the plain columns that a card lists: of several configurations those of the one that is a folder of the path,
+/// or nothing when none is.
+fn card_columns(info: &Value, path: &str) -> Vec<(String, ColumnKind)> {
     let one = match info {
-        Value::Array(list) => list.first().unwrap_or(&Value::Null),
+        Value::Array(list) => {
+            let is_of = |one: &&Value| {
+                one["config_name"].as_str().is_some_and(|config| path.split('/').any(|part| part == config))
+            };
+            list.iter().find(is_of).or(list.first().filter(|_| list.len() == 1)).unwrap_or(&Value::Null)
+        }
         one => one,
     };
     let column = |feature: &Value| {
         let (name, kind) = (feature["name"].as_str()?, feature["dtype"].as_str()?);
-        (!name.is_empty() && !name.contains('/')).then(|| (name.to_owned(), kind.to_owned()))
+        let kind = match kind {
+            "string" | "large_string" => ColumnKind::Text,
+            "bool" => ColumnKind::Boolean,
+            "date32" | "date64" => ColumnKind::Date,
+            kind if kind.starts_with("int") || kind.starts_with("uint") => ColumnKind::Integer,
+            kind if kind.starts_with("float") => ColumnKind::Float,
+            kind if kind.starts_with("timestamp") => ColumnKind::DateTime,
+            _ => return None,
+        };
+        (!name.is_empty() && !name.contains('/')).then(|| (name.to_owned(), kind))
     };
     let features = one["features"].as_array().map(Vec::as_slice).unwrap_or_default();
-    features.iter().take(karez_formats::table_head::COLUMNS_MAX).filter_map(column).collect()
+    features.iter().take(COLUMNS_MAX).filter_map(column).collect()
 }
 
 #[cfg(test)]
@@ -208,15 +184,12 @@ mod tests {
     fn columns_of_cards_are_plain_or_left_out() {
         let features =
             json!([{"name": "text", "dtype": "string"}, {"name": "img", "dtype": {"image": {}}}, {"name": 2}]);
-        assert_eq!(card_columns(&json!({ "features": features })), [("text".to_owned(), "string".to_owned())]);
-        assert_eq!(card_columns(&json!([{ "features": features }])).len(), 1);
-        assert!(card_columns(&json!(null)).is_empty() && card_columns(&json!([])).is_empty());
-    }
-
-    #[test]
-    fn formats_follow_endings() {
-        assert_eq!(TableFormat::of_path("data/a.CSV"), Some(TableFormat::Csv));
-        assert_eq!(TableFormat::of_path("a.csv.gz"), None);
-        assert_eq!(TableFormat::of_path("csv"), None);
+        let text = [("text".to_owned(), ColumnKind::Text)];
+        assert_eq!(card_columns(&json!({ "features": features }), "a.parquet"), text);
+        assert_eq!(card_columns(&json!([{ "features": features }]), "a.parquet"), text);
+        assert!(card_columns(&json!(null), "a").is_empty() && card_columns(&json!([]), "a").is_empty());
+        let two = json!([{ "config_name": "all" }, { "config_name": "small", "features": features }]);
+        assert_eq!(card_columns(&two, "small/train.parquet"), text);
+        assert!(card_columns(&two, "all/train.parquet").is_empty() && card_columns(&two, "train.parquet").is_empty());
     }
 }

@@ -76,6 +76,7 @@ mod shards;
 mod signer;
 mod simple_commit;
 mod squash;
+mod table_columns;
 mod tokens;
 mod tree;
 mod weights;
@@ -92,7 +93,7 @@ pub use collections::{COLLECTION_ITEMS_MAX, CollectionPage, CollectionView, Coll
 pub use commit::{CommitDraft, CommitMade};
 pub use commit_changes::{ChangeSide, ChangesWanted, CommitChanges, FileChange};
 pub use commits::{CommitInfo, HistoryPage};
-pub use dataset_files::{DatasetFiles, HashedFile, Table, TableFormat};
+pub use dataset_files::{DatasetFiles, HashedFile, Table};
 pub use discussions::{DiscussionChange, DiscussionDetails, DiscussionPage, DiscussionWish, ProposalInfo};
 pub use error::{HubError, HubResult};
 pub use far::{FarFile, FarFiles, FileStream};
@@ -108,7 +109,8 @@ pub use karez_catalog::{
     Quota, Remote, RemoteKind, Repo, RepoSort, SignInWay, SignIns, TokenBrief,
 };
 /// For the advice on cards.
-pub use karez_formats::card::{Finding, YamlError};
+pub use karez_formats::card::{Finding, LICENSE_IDS, YamlError};
+pub use karez_formats::table_head::ColumnKind;
 pub use karez_preview::{
     Answer, Column, Config, Format, Media, PAGE_ROWS_MAX, PreviewError, Question, Row, Split, Trouble, media_of_bytes,
 };
@@ -147,6 +149,7 @@ pub use sessions::SESSION_SECS;
 pub use shards::ShardProgress;
 pub use signer::{Purpose, Signer};
 pub use simple_commit::SimpleChange;
+pub use table_columns::TableFormat;
 pub use tokens::NewToken;
 pub use tree::{LargeFile, TreeItem, TreeKind, TreePage, TreeQuery};
 pub use weights::WeightsHeader;
@@ -197,6 +200,7 @@ pub struct Hub {
     pub(crate) search: search::SearchDesk,
     pub(crate) hash_desk: passwords::HashDesk,
     pub(crate) blob_hashes: dataset_files::BlobHashes,
+    pub(crate) columns: table_columns::TableColumns,
     pub(crate) preview: preview::PreviewDesk,
     pub(crate) savings: savings::SavingsDesk,
 }
@@ -235,6 +239,7 @@ impl Hub {
             search: search::SearchDesk::default(),
             hash_desk: passwords::HashDesk::default(),
             blob_hashes: dataset_files::BlobHashes::default(),
+            columns: table_columns::TableColumns::default(),
             preview: preview::PreviewDesk::default(),
             savings: savings::SavingsDesk::default(),
         }

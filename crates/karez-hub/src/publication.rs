@@ -6,11 +6,11 @@ use std::collections::HashMap;
 
 use karez_catalog::{Publication, PublicationQuery, Repo, Viewer};
 use karez_formats::card::body;
-use karez_types::{RepoAddress, RepoId, fold_name};
+use karez_types::{GitOid, RepoAddress, RepoId, fold_name};
 use serde_json::Value;
 
 use crate::search::{README_BYTES_MAX, summary_of, title_of};
-use crate::{Hub, HubError, HubResult};
+use crate::{HashedFile, Hub, HubError, HubResult};
 
 /// Longest title that is told, in characters.
 const TITLE_CHARS_MAX: usize = 300;
@@ -28,6 +28,8 @@ pub struct Described {
     pub title: String,
     /// What it is, in a sentence or two; empty when nobody said.
     pub summary: String,
+    /// How its README asks to be cited, in BibTeX.
+    pub citation: Option<String>,
 }
 
 /// An address that was published.
@@ -51,6 +53,22 @@ impl Hub {
         let folded = fold_name(&format!("{}/{}", address.kind.plural(), address.id()));
         let found = self.catalog.publication_get(&folded).await?;
         Ok(self.published(found.into_iter().collect()).await?.pop())
+    }
+
+    /// Lists files of the newest commit of a repository that was published, at most `most`, each with its SHA-256: those that
+    /// hold data. Nothing when there is no commit.
+    ///
+    /// # Errors
+    /// When catalog or store fail.
+    pub async fn published_files(
+        &self,
+        published: &Described,
+        most: usize,
+    ) -> HubResult<Option<(GitOid, Vec<HashedFile>)>> {
+        let Some(commit) = published.repo.head else { return Ok(None) };
+        let (mut files, _, _) = self.hashed_files(commit, most).await?;
+        files.retain(|file| file.path != "README.md");
+        Ok(Some((commit, files)))
     }
 
     async fn published(&self, list: Vec<Publication>) -> HubResult<Vec<Published>> {
@@ -88,8 +106,28 @@ impl Hub {
             let title = cut(&title_of(&card, body(&readme)), TITLE_CHARS_MAX);
             let title = if title.is_empty() { repo.name.to_string() } else { title };
             let summary = cut(&summary_of(&card, body(&readme)), SUMMARY_CHARS_MAX);
-            made.push(Described { repo, card, title, summary });
+            made.push(Described { repo, card, title, summary, citation: citation_of(&readme) });
         }
         Ok(made)
+    }
+}
+
+/// Returns the first entry of BibTeX of a README, from a block of code.
+fn citation_of(readme: &str) -> Option<String> {
+    let block = readme.split("```bibtex").nth(1)?.split("```").next()?.trim();
+    block.starts_with('@').then(|| block.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::citation_of;
+
+    #[test]
+    fn a_block_of_bibtex_is_the_citation() {
+        let readme = "# T\n\n```bibtex\n@misc{a, title={b}}\n```\n```bibtex\n@misc{c}\n```\n";
+        assert_eq!(citation_of(readme).as_deref(), Some("@misc{a, title={b}}"));
+        for odd in ["", "```bibtex", "```bibtex\nnone\n```", "```python\n@a\n```"] {
+            assert_eq!(citation_of(odd), None, "{odd}");
+        }
     }
 }

@@ -42,6 +42,28 @@ pub enum Eyes {
     Of(Vec<Reader>),
 }
 
+/// How much of a repository's large files is here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Held {
+    /// All of them; also when it has none.
+    Whole,
+    /// Some of them.
+    Part,
+    /// None of them.
+    Nothing,
+}
+
+impl Held {
+    /// Returns the value of the facet.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Held::Whole => "yes",
+            Held::Part => "part",
+            Held::Nothing => "no",
+        }
+    }
+}
+
 /// One repository, as it is searched. Texts may be of any length; the index takes what its limits allow.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SearchDoc {
@@ -69,6 +91,8 @@ pub struct SearchDoc {
     pub tags: Vec<String>,
     /// The tags that its author wrote, without those that follow from other fields.
     pub free_tags: Vec<String>,
+    /// What else its card says in words: licences, library, size, what it was made from, goals.
+    pub words: Vec<String>,
     /// What it is for, such as `translation`.
     pub tasks: Vec<String>,
     /// Licences.
@@ -85,8 +109,8 @@ pub struct SearchDoc {
     pub campaigns: Vec<String>,
     /// Name of the remote where its history is made; this node when unset.
     pub origin: Option<String>,
-    /// Whether its large files are here.
-    pub is_held: bool,
+    /// How much of its large files is here.
+    pub held: Held,
     /// Whether readers must ask for it.
     pub is_gated: bool,
     /// When it was created.
@@ -117,6 +141,7 @@ impl SearchDoc {
             columns: Vec::new(),
             tags: Vec::new(),
             free_tags: Vec::new(),
+            words: Vec::new(),
             tasks: Vec::new(),
             licences: Vec::new(),
             languages: Vec::new(),
@@ -125,7 +150,7 @@ impl SearchDoc {
             sdgs: Vec::new(),
             campaigns: Vec::new(),
             origin: None,
-            is_held: true,
+            held: Held::Whole,
             is_gated: false,
             created: Timestamp(0),
             modified: Timestamp(0),

@@ -13,10 +13,10 @@ use tantivy::{Index, TantivyDocument, Term};
 
 use crate::doc::{FACET_VALUES_MAX, NAMES_MAX, SearchDoc, TEXT_BYTES_MAX};
 use crate::query::{Facet, OrderBy};
-use crate::text::{name_atoms, name_grams, name_joined, terms};
+use crate::text::{name_atoms, name_grams, name_joined, name_pieces, terms};
 
 /// Raised when what is written here changes, or how text is cut: an index of another number is built anew.
-pub(crate) const FORMAT: u32 = 2;
+pub(crate) const FORMAT: u32 = 3;
 
 const TEXT_TOKENIZER: &str = "karez-text";
 const NAME_TOKENIZER: &str = "karez-name";
@@ -110,9 +110,18 @@ impl Fields {
         let head = [doc.title.as_str(), &doc.free_tags.join(" "), &doc.tasks.join(" "), &doc.summary].join("\n");
         out.add_text(self.head, bounded(&head, TEXT_BYTES_MAX));
         let mut text = format!("{head}\n{}\n", bounded(&doc.body, TEXT_BYTES_MAX));
-        for name in doc.files.iter().take(NAMES_MAX).chain(doc.columns.iter().take(NAMES_MAX)) {
+        let lists = [&doc.words, &doc.files, &doc.columns].into_iter().flat_map(|list| list.iter().take(NAMES_MAX));
+        for name in lists {
             text.push_str(name);
             text.push('\n');
+        }
+        // `roofMaterial` and `pop2020` are typed as the words that they are made of.
+        for name in doc.columns.iter().take(NAMES_MAX).filter(|name| name.is_ascii()) {
+            let pieces = name_pieces(name);
+            if pieces.len() > 1 {
+                text.push_str(&pieces.join(" "));
+                text.push('\n');
+            }
         }
         out.add_text(self.text, &text);
 
@@ -170,7 +179,7 @@ fn facet_values(doc: &SearchDoc, facet: Facet) -> Vec<String> {
         Facet::Sdg => doc.sdgs.iter().map(u8::to_string).collect(),
         Facet::Campaign => doc.campaigns.clone(),
         Facet::Origin => vec![doc.origin.clone().unwrap_or_else(|| "here".to_owned())],
-        Facet::Held => vec![if doc.is_held { "yes" } else { "no" }.to_owned()],
+        Facet::Held => vec![doc.held.as_str().to_owned()],
     };
     values.retain(|value| !value.is_empty());
     values.sort_unstable();

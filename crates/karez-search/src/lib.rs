@@ -26,7 +26,7 @@ mod search;
 mod stop;
 mod text;
 
-pub use doc::{Eyes, FACET_VALUES_MAX, NAMES_MAX, Reader, SearchDoc, TEXT_BYTES_MAX};
+pub use doc::{Eyes, FACET_VALUES_MAX, Held, NAMES_MAX, Reader, SearchDoc, TEXT_BYTES_MAX};
 pub use error::SearchError;
 pub use index::{Batch, IndexPlace, SearchIndex};
 pub use labels::label_name;

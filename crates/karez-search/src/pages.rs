@@ -69,7 +69,7 @@ mod tests {
     use crate::query::Way;
 
     fn page(total: u64) -> SearchPage {
-        SearchPage { hits: Vec::new(), total, facets: Vec::new(), way: Way::Words, next: None }
+        SearchPage { hits: Vec::new(), total, facets: Vec::new(), way: Way::Words, missing: Vec::new(), next: None }
     }
 
     fn asked(text: &str) -> (SearchQuery, Eyes) {

@@ -19,7 +19,7 @@ use crate::query::{Facet, QUERY_WORDS_MAX, SearchQuery, Way};
 use crate::stop::is_little;
 use crate::text::{Part, name_atoms, name_grams, parts};
 
-type Clause = Box<dyn Query>;
+pub(crate) type Clause = Box<dyn Query>;
 
 /// How much a hit in a name counts against one in the text.
 const NAME_BOOST: f32 = 4.0;
@@ -45,6 +45,8 @@ pub(crate) struct Wanted {
 }
 
 struct Piece {
+    /// As it was typed.
+    typed: String,
     atoms: Vec<String>,
     parts: Vec<Part>,
     labels: Vec<&'static Label>,
@@ -65,7 +67,7 @@ impl Wanted {
             let text = rest[..taken.max(1)].join(" ");
             let parts = parts(&text);
             // Of signs alone nothing is left, and nothing is found by it.
-            pieces.push(Piece { atoms: name_atoms(&text), parts, labels });
+            pieces.push(Piece { atoms: name_atoms(&text), parts, labels, typed: text });
             rest = &rest[taken.max(1)..];
         }
         Wanted { pieces, joined: words.join("") }
@@ -130,6 +132,20 @@ pub(crate) fn plan(fields: &Fields, query: &SearchQuery, eyes: &Eyes, wanted: &W
     Some(all(clauses.into_iter()))
 }
 
+/// Returns each piece of several, as it was typed, with the query for it alone: to tell which of them nothing has.
+pub(crate) fn pieces<'a>(
+    fields: &'a Fields,
+    query: &'a SearchQuery,
+    eyes: &'a Eyes,
+    wanted: &'a Wanted,
+) -> impl Iterator<Item = (&'a str, Clause)> {
+    let several = if wanted.pieces.len() > 1 { wanted.pieces.as_slice() } else { &[] };
+    several.iter().map(move |piece| {
+        let clauses = std::iter::once(piece_clause(fields, piece, Way::Words)).chain(narrowing(fields, query, eyes));
+        (piece.typed.as_str(), all(clauses))
+    })
+}
+
 /// Everything that narrows and does not order: who looks, kind, owner, tags, facets.
 fn narrowing(fields: &Fields, query: &SearchQuery, eyes: &Eyes) -> Vec<Clause> {
     let mut clauses: Vec<Clause> = Vec::new();
@@ -170,6 +186,11 @@ fn piece_clause(fields: &Fields, piece: &Piece, way: Way) -> Clause {
     ways.extend(name_clauses(fields, &piece.atoms));
     if !piece.parts.is_empty() {
         ways.push(all(piece.parts.iter().map(|part| part_clause(fields, part, way))));
+    }
+    if piece.typed.contains(':') {
+        // A tag as listings write it: `sdg:13`.
+        let tag = term_clause(fields.exact_term(ANY_TAG, &piece.typed));
+        ways.push(Box::new(ConstScoreQuery::new(tag, CODE_SCORE)));
     }
     for label in &piece.labels {
         let code = term_clause(fields.exact_term(label.property, label.value));

@@ -41,7 +41,7 @@ facets! {
     Sdg = "sdg", "A sustainable development goal, `1` to `17`.";
     Campaign = "campaign", "A campaign that it is part of.";
     Origin = "origin", "The remote where its history is made; `here` for this node.";
-    Held = "held", "Whether its large files are here: `yes` or `no`.";
+    Held = "held", "Whether its large files are here: `yes`, `part` or `no`.";
 }
 
 impl Facet {
@@ -197,6 +197,8 @@ pub struct SearchPage {
     pub facets: Vec<FacetCounts>,
     /// How the words were taken.
     pub way: Way,
+    /// When nothing was found: the words, as they were typed, that nothing has.
+    pub missing: Vec<String>,
     /// Where the next page begins; nothing after the last one.
     pub next: Option<SearchCursor>,
 }

@@ -1,12 +1,13 @@
 //! Answering a query from an index.
 
 use tantivy::Searcher;
+use tantivy::collector::Count;
 
 use crate::collect::{Gathered, PageCollector};
 use crate::doc::Eyes;
 use crate::error::SearchError;
 use crate::index::SearchIndex;
-use crate::plan::{Wanted, plan};
+use crate::plan::{Wanted, pieces, plan};
 use crate::query::{Facet, PAGE_HITS_MAX, QUERY_BYTES_MAX, SearchCursor, SearchHit, SearchPage, SearchQuery, Way};
 
 impl SearchIndex {
@@ -17,7 +18,14 @@ impl SearchIndex {
     /// # Errors
     /// When the index cannot be read.
     pub fn search(&self, query: &SearchQuery, eyes: &Eyes) -> Result<SearchPage, SearchError> {
-        let nothing = SearchPage { hits: Vec::new(), total: 0, facets: Vec::new(), way: Way::Words, next: None };
+        let nothing = SearchPage {
+            hits: Vec::new(),
+            total: 0,
+            facets: Vec::new(),
+            way: Way::Words,
+            missing: Vec::new(),
+            next: None,
+        };
         if query.text.len() > QUERY_BYTES_MAX {
             return Ok(nothing);
         }
@@ -41,6 +49,13 @@ impl SearchIndex {
             last = page_of(gathered, query, way);
             if is_found {
                 break;
+            }
+        }
+        if last.total == 0 && query.after.is_none() {
+            for (words, clause) in pieces(&self.fields, query, eyes, &wanted) {
+                if searcher.search(&clause, &Count)? == 0 {
+                    last.missing.push(words.to_owned());
+                }
             }
         }
         self.pages.put(generation, asked, &last);
@@ -71,5 +86,5 @@ fn page_of(gathered: Gathered, query: &SearchQuery, way: Way) -> SearchPage {
     let hit = |(key, id)| SearchHit { id, cursor: SearchCursor { way, key } };
     let hits: Vec<SearchHit> = hits.into_iter().take(page_hits).map(hit).collect();
     let next = hits.last().filter(|_| has_more).map(|hit| hit.cursor);
-    SearchPage { hits, total, facets, way, next }
+    SearchPage { hits, total, facets, way, missing: Vec::new(), next }
 }

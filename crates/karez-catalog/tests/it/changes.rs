@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashSet};
 
 use karez_catalog::{Change, MirrorCreated, MirrorPatch, RemotePatch, RepoFacts, RepoPatch, Viewer};
-use karez_types::{RepoId, Visibility};
+use karez_types::{RepoId, Sha256, Visibility};
 
 use crate::db::{Db, NOW, cases, commit_to_main};
 use crate::mirrors::new_mirror;
@@ -89,6 +89,12 @@ async fn looking_at_a_mirror_is_no_change(db: &Db) {
     let looked = MirrorPatch { checked: Some(NOW), verified_by: Some("log".to_owned()), ..MirrorPatch::default() };
     db.catalog.mirror_update(id, &looked).await.unwrap();
     assert_eq!(reader.read(db, 10).await, []);
+    // How much of it is here is news, in both directions.
+    let file = Sha256([7; 32]);
+    db.catalog.mirror_files_add(id, &[file], &[]).await.unwrap();
+    assert_eq!(reader.read(db, 10).await, [id]);
+    db.catalog.mirror_files_remove(id, &[file]).await.unwrap();
+    assert_eq!(reader.read(db, 10).await, [id]);
     let withdrawn = MirrorPatch { withdrawn: Some(Some(NOW)), ..MirrorPatch::default() };
     db.catalog.mirror_update(id, &withdrawn).await.unwrap();
     assert_eq!(reader.read(db, 10).await, [id]);

@@ -307,6 +307,9 @@ async fn one_process_begins_a_round(db: &Db) {
 
 /// Makes the database what it was before what leaves the store had tables.
 pub async fn before_the_tables(db: &Db) {
+    // What came later too.
+    db.sql("DROP TABLE repo_access").await;
+    db.sql("ALTER TABLE account DROP COLUMN blocked").await;
     for table in ["garbage_round", "xorb_leaving", "xorb_condemned", "file_condemned"] {
         db.sql(&format!("DROP TABLE {table}")).await;
     }

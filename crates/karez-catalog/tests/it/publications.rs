@@ -86,13 +86,12 @@ async fn what_was_published_before_the_table_is_known(db: &Db) {
     let told_before = told(&all(db).await);
     // The database as the version before left it.
     crate::garbage::before_the_tables(db).await;
-    for table in ["repo_access", "collection_item", "collection", "repo_like", "publication"] {
+    for table in ["collection_item", "collection", "repo_like", "publication"] {
         db.sql(&format!("DROP TABLE {table}")).await;
     }
     db.sql("DROP INDEX repo_by_trend").await;
     db.sql("ALTER TABLE repo DROP COLUMN trend").await;
     db.sql("ALTER TABLE account DROP COLUMN owned_bytes_max").await;
-    db.sql("ALTER TABLE account DROP COLUMN blocked").await;
     db.sql("DELETE FROM schema_version WHERE version >= 6").await;
     let catalog = Catalog::open(&db.url, NOW).await.unwrap();
     catalog.close().await;

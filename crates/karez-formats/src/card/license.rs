@@ -89,3 +89,21 @@ pub const LICENSE_IDS: &[&str] = &[
 pub(super) fn is_known(id: &str) -> bool {
     LICENSE_IDS.contains(&id)
 }
+
+/// Returns the id that is probably meant: `MIT`, `Apache License 2.0`, `GPL-3.0-or-later`, `cc by 4.0`.
+pub(super) fn meant(written: &str) -> Option<&'static str> {
+    // No id is longer.
+    if written.len() > 64 || !written.is_ascii() {
+        return None;
+    }
+    let mut plain = written.to_ascii_lowercase().replace([' ', '_', ','], "-");
+    for noise in ["-license", "-licence", "-only", "-or-later", "-version", "the-"] {
+        plain = plain.replace(noise, "");
+    }
+    let known = |text: &str| LICENSE_IDS.iter().copied().find(|id| *id == text);
+    let without_signs = |text: &str| text.replace(['-', '.'], "");
+    let alike = || LICENSE_IDS.iter().copied().find(|id| without_signs(id) == without_signs(&plain));
+    let mut begins = LICENSE_IDS.iter().copied().filter(|id| plain.len() >= 4 && id.starts_with(&plain));
+    let only = begins.next().filter(|_| begins.next().is_none());
+    known(&plain).or_else(|| known(&format!("{plain}.0"))).or_else(alike).or(only)
+}

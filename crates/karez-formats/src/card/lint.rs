@@ -9,7 +9,7 @@ use std::fmt;
 use karez_types::{RepoAddress, RepoKind};
 use serde_json::{Map, Value};
 
-use super::vocabulary::{FIELDS, SIZES, TASKS};
+use super::vocabulary::{FIELDS, LANGUAGES, SDKS, SIZES, TASKS};
 use super::{FRONT_MATTER_BYTES_MAX, LICENSE_IDS, YamlError, license, texts_of};
 
 /// Longest value that a finding repeats, in characters.
@@ -22,6 +22,8 @@ const FINDINGS_MAX: usize = 100;
 pub enum Finding {
     /// There is no metadata.
     NoMetadata,
+    /// The metadata begins and does not end.
+    Unclosed,
     /// The metadata has over [`FRONT_MATTER_BYTES_MAX`] bytes.
     TooLong,
     /// The metadata is a list or a text.
@@ -37,7 +39,12 @@ pub enum Finding {
     /// No licence is named.
     LicenseMissing,
     /// The licence is not one of [`LICENSE_IDS`].
-    LicenseUnknown,
+    LicenseUnknown {
+        /// As it is written.
+        value: String,
+        /// The id that is probably meant.
+        meant: Option<&'static str>,
+    },
     /// The licence is `other` and has no name.
     LicenseUnnamed,
     /// A language is not given by its code.
@@ -53,6 +60,15 @@ pub enum Finding {
     Task(String),
     /// A size is not one of [`SIZES`].
     Size(String),
+    /// A value is none that its field can have.
+    Value {
+        /// The field.
+        field: &'static str,
+        /// The value.
+        value: String,
+        /// What it can be, in words.
+        known: &'static str,
+    },
     /// What should be `owner/name` is not.
     NotRepo {
         /// The field.
@@ -72,7 +88,7 @@ impl Finding {
     /// Tells whether a client should not push the card.
     pub fn is_error(&self) -> bool {
         use Finding::*;
-        matches!(self, TooLong | NotMapping | Broken(_) | Anchors | NotTexts(_) | NotText(_) | LicenseUnknown)
+        matches!(self, TooLong | NotMapping | Broken(_) | Anchors | NotTexts(_) | NotText(_) | LicenseUnknown { .. })
     }
 }
 
@@ -80,6 +96,10 @@ impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Finding::NoMetadata => f.write_str("empty or missing yaml metadata in repo card"),
+            Finding::Unclosed => f.write_str("the metadata does not end; put a line `---` below it"),
+            Finding::Value { field, value, known } => {
+                write!(f, "\"{field}\": `{value}` is not a known value, which would be {known}")
+            }
             Finding::TooLong => {
                 write!(f, "the metadata has over {FRONT_MATTER_BYTES_MAX} bytes; move what is not metadata below it")
             }
@@ -93,7 +113,14 @@ impl fmt::Display for Finding {
             Finding::NotTexts(field) => write!(f, "\"{field}\" must be a text or a list of texts"),
             Finding::NotText(field) => write!(f, "\"{field}\" must be a string"),
             Finding::LicenseMissing => f.write_str("\"license\" is missing; say on what terms others may use this"),
-            Finding::LicenseUnknown => write!(f, "\"license\" must be one of [{}]", LICENSE_IDS.join(", ")),
+            Finding::LicenseUnknown { value, meant: Some(meant) } => {
+                write!(f, "\"license\" must be one of the known ids, and `{value}` is not; is it `{meant}`?")
+            }
+            Finding::LicenseUnknown { value, meant: None } => write!(
+                f,
+                "\"license\" must be one of [{}]; `{value}` is not: write `other` and name it with `license_name` and `license_link`",
+                LICENSE_IDS.join(", ")
+            ),
             Finding::LicenseUnnamed => {
                 f.write_str("\"license\" is `other`: name it with `license_name` and `license_link`")
             }
@@ -141,7 +168,11 @@ pub(super) fn check(data: &Map<String, Value>, findings: &mut Vec<Finding>) {
     findings.extend(tasks.map(|task| Finding::Task(shown(task))));
     let sizes = texts("size_categories").filter(|size| !SIZES.contains(size));
     findings.extend(sizes.map(|size| Finding::Size(shown(size))));
-    let is_repo = |text: &str| !text.contains('/') || RepoAddress::parse(RepoKind::Model, text).is_ok();
+    // A name alone is that of one of the hub's first models, such as `gpt2`.
+    let is_repo = |text: &str| {
+        let whole = if text.contains('/') { text.to_owned() } else { format!("a/{text}") };
+        RepoAddress::parse(RepoKind::Model, &whole).is_ok()
+    };
     for field in ["base_model", "datasets"] {
         let wrong = texts(field).filter(|text| !is_repo(text));
         findings.extend(wrong.map(|text| Finding::NotRepo { field, value: shown(text) }));
@@ -153,12 +184,51 @@ pub(super) fn check(data: &Map<String, Value>, findings: &mut Vec<Finding>) {
             findings.push(Finding::NotLink(field));
         }
     }
+    check_values(data, findings);
     let misspelled = |field: &String| {
-        let meant = FIELDS.iter().find(|known| is_one_slip(field, known))?;
+        // `task_category` for `task_categories`, `licence_name`: the singular, and the other spelling.
+        let plain = field.to_ascii_lowercase().replace("licence", "license").replace(['-', ' '], "_");
+        let alike = |known: &&&str| {
+            is_one_slip(field, known)
+                || **known == plain
+                || plain.strip_suffix('y').is_some_and(|stem| **known == format!("{stem}ies"))
+        };
+        let meant = FIELDS.iter().find(alike)?;
         Some(Finding::Misspelled { field: shown(field), meant })
     };
     findings.extend(data.keys().filter(|field| !FIELDS.contains(&field.as_str())).filter_map(misspelled));
     findings.truncate(FINDINGS_MAX);
+}
+
+/// Checks fields whose values are few.
+fn check_values(data: &Map<String, Value>, findings: &mut Vec<Finding>) {
+    let value = |field, value: &str, known| Finding::Value { field, value: shown(value), known };
+    let goals = texts_of(data.get("tags")).filter_map(|tag| tag.strip_prefix("sdg:").map(|goal| (tag, goal)));
+    let wrong = goals.filter(|(_, goal)| !goal.parse::<u8>().is_ok_and(|goal| (1..=17).contains(&goal)));
+    findings.extend(wrong.map(|(tag, _)| value("tags", tag, "`sdg:1` to `sdg:17`")));
+    let sdks = texts_of(data.get("sdk")).filter(|sdk| !SDKS.contains(sdk));
+    findings.extend(sdks.map(|sdk| value("sdk", sdk, "`gradio`, `streamlit`, `docker` or `static`")));
+    if let Some(port) =
+        data.get("app_port").filter(|port| !port.as_u64().is_some_and(|port| (1..65_536).contains(&port)))
+    {
+        findings.push(value("app_port", &port.to_string(), "a number from 1 to 65535"));
+    }
+    let configs = data.get("configs").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    for files in configs.iter().filter_map(|config| config.get("data_files")) {
+        let list = files.as_array().map_or(std::slice::from_ref(files), Vec::as_slice);
+        let is_pattern = |one: &Value| match one {
+            Value::String(_) => true,
+            Value::Object(one) => one.get("path").is_some_and(|path| path.is_string() || path.is_array()),
+            _ => false,
+        };
+        if !list.iter().all(is_pattern) {
+            findings.push(value(
+                "data_files",
+                &files.to_string(),
+                "a pattern of paths, or a list of `split:` with `path:`",
+            ));
+        }
+    }
 }
 
 fn check_license(data: &Map<String, Value>, findings: &mut Vec<Finding>) {
@@ -166,8 +236,9 @@ fn check_license(data: &Map<String, Value>, findings: &mut Vec<Finding>) {
         return findings.push(Finding::LicenseMissing);
     };
     let texts: Vec<&str> = texts_of(Some(value)).collect();
-    if texts.is_empty() || !texts.iter().all(|text| license::is_known(text)) {
-        findings.push(Finding::LicenseUnknown);
+    let wrong = texts.iter().find(|text| !license::is_known(text)).map(|text| (*text).to_owned());
+    if let Some(wrong) = wrong.or_else(|| texts.is_empty().then(|| value.to_string())) {
+        findings.push(Finding::LicenseUnknown { value: shown(&wrong), meant: license::meant(&wrong) });
     } else if texts.contains(&"other") && !data.contains_key("license_name") {
         findings.push(Finding::LicenseUnnamed);
     }
@@ -190,7 +261,12 @@ fn shown(text: &str) -> String {
 fn is_language(text: &str) -> bool {
     let main = text.split(['-', '_']).next().unwrap_or_default();
     matches!(text, "code" | "multilingual" | "other")
-        || (matches!(main.len(), 2 | 3) && main.bytes().all(|byte| byte.is_ascii_lowercase()))
+        || match main.len() {
+            2 => LANGUAGES.split(' ').any(|code| code == main),
+            // ISO 639-3 has some eight thousand.
+            3 => main.bytes().all(|byte| byte.is_ascii_lowercase()),
+            _ => false,
+        }
 }
 
 /// Tells whether one letter more, less or other makes the one word of the other, apart from case and what
@@ -245,6 +321,63 @@ mod tests {
         let template = Card::parse("---\nlicense: mit\n---\n# T\n\n[More Information Needed]\n");
         assert_eq!(template.findings, [Finding::Template]);
         assert!(findings("language: English").iter().all(|finding| !finding.is_error()));
+    }
+
+    #[test]
+    fn licences_that_are_meant_are_named() {
+        for (written, meant) in [
+            ("MIT", Some("mit")),
+            ("CC-BY-4.0", Some("cc-by-4.0")),
+            ("EUPL-1.2", Some("eupl-1.2")),
+            ("Apache 2.0", Some("apache-2.0")),
+            ("apache", Some("apache-2.0")),
+            ("apache2.0", Some("apache-2.0")),
+            ("GPL-3.0-or-later", Some("gpl-3.0")),
+            ("CC BY 4.0", Some("cc-by-4.0")),
+            ("MIT License", Some("mit")),
+            ("cc-by-4", Some("cc-by-4.0")),
+            ("noodl", None),
+            ("x", None),
+        ] {
+            let findings = Card::parse(&format!("---\nlicense: {written}\n---\n# T\n")).findings;
+            assert_eq!(findings, [Finding::LicenseUnknown { value: written.to_owned(), meant }], "{written}");
+        }
+        let words = Card::parse("---\nlicense: MIT\n---\n# T\n").findings[0].to_string();
+        assert_eq!(words, "\"license\" must be one of the known ids, and `MIT` is not; is it `mit`?");
+    }
+
+    #[test]
+    fn values_that_no_field_can_have_are_seen() {
+        for (yaml, field) in [
+            ("tags: ['sdg:18']", "tags"),
+            ("tags: ['sdg:water']", "tags"),
+            ("sdk: gradio2", "sdk"),
+            ("app_port: x", "app_port"),
+            ("app_port: 70000", "app_port"),
+            ("configs: [{config_name: a, data_files: 5}]", "data_files"),
+            ("configs: [{config_name: a, data_files: [{split: train, pth: a.csv}]}]", "data_files"),
+        ] {
+            let found = findings(yaml);
+            assert!(matches!(&found[..], [Finding::Value { field: seen, .. }] if *seen == field), "{yaml}: {found:?}");
+            assert!(!found[0].is_error());
+        }
+        let good = "tags: ['sdg:17', 2024]\nsdk: docker\napp_port: 7860\nconfigs: [{config_name: a, data_files: '*.csv'}, {config_name: b, data_files: [{split: train, path: [a, b]}]}]";
+        assert_eq!(findings(good), []);
+        for language in ["xx", "zz"] {
+            assert_eq!(findings(&format!("language: {language}")), [Finding::Language(language.to_owned())]);
+        }
+        let base = Finding::NotRepo { field: "base_model", value: "not a repo".to_owned() };
+        assert_eq!(findings("base_model: not a repo"), [base]);
+        assert_eq!(findings("base_model: gpt2"), []);
+        for (field, meant) in [("task_category", "task_categories"), ("licence_name", "license_name")] {
+            assert_eq!(
+                findings(&format!("{field}: x")),
+                [Finding::Misspelled { field: field.to_owned(), meant }],
+                "{field}"
+            );
+        }
+        assert_eq!(Card::parse("---\nlicense: mit\n# T\n").findings, [Finding::Unclosed]);
+        assert_eq!(Card::parse("---\n\nA line above a text.\n").findings, [Finding::NoMetadata]);
     }
 
     #[test]

@@ -32,6 +32,7 @@ impl Card {
     pub fn parse(readme: &str) -> Card {
         let mut card = Card { arxiv_ids: tags::arxiv_ids(readme), ..Card::default() };
         match front_matter(readme) {
+            None if is_unclosed(readme) => card.findings.push(Finding::Unclosed),
             None => card.findings.push(Finding::NoMetadata),
             Some(text) if text.len() > FRONT_MATTER_BYTES_MAX => card.findings.push(Finding::TooLong),
             Some(text) => match yaml::parse(text) {
@@ -93,6 +94,20 @@ pub fn body(readme: &str) -> &str {
     // The metadata is a part of the README, and its last line follows it: `---`.
     let end = metadata.as_ptr().addr() - readme.as_ptr().addr() + metadata.len();
     readme[end..].trim_start_matches('-').trim_start_matches(['\r', '\n'])
+}
+
+/// Tells whether a README begins with metadata that does not end: a line `---`, and then a name with a value.
+fn is_unclosed(readme: &str) -> bool {
+    let text = readme.trim_start_matches('\u{FEFF}').trim_start();
+    let is_field = |line: &str| {
+        line.split_once(':').is_some_and(|(name, rest)| {
+            !name.is_empty()
+                && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
+                && (rest.is_empty() || rest.starts_with(' '))
+        })
+    };
+    let mut lines = text.lines();
+    lines.next() == Some("---") && lines.next().is_some_and(is_field)
 }
 
 /// Returns what lies between the first line `---` and the next one.
@@ -206,7 +221,7 @@ mod tests {
             "",
             "# Title",
             "---",
-            "---\nlicense: mit\n",
+            "---\n\nlicense: mit\n",
             "--- \nlicense: mit\n---\n",
             "text\n---\na: b\n---\n",
             "---\n---\n",

@@ -47,7 +47,7 @@ impl Hub {
             items.sort_by_key(|info| std::cmp::Reverse((info.modified, info.repo.id)));
             items.truncate(query.page_hits.max(1));
         }
-        Ok(SearchResults { items, total: None, facets: Vec::new(), way: Way::Words, next })
+        Ok(SearchResults { items, total: None, facets: Vec::new(), way: Way::Words, missing: Vec::new(), next })
     }
 }
 

@@ -1,23 +1,36 @@
 //! What the index is told of a repository: its row, its card, the text of its README, names of its files.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
-use karez_catalog::{Keep, Repo};
+use futures::stream::{self, StreamExt};
+use karez_catalog::Repo;
 use karez_formats::card::body;
-use karez_search::{NAMES_MAX, Reader, SearchDoc, TEXT_BYTES_MAX, language_code};
-use karez_types::{GitOid, RepoId, RepoKind, Visibility};
+use karez_search::{Held, NAMES_MAX, Reader, SearchDoc, TEXT_BYTES_MAX, language_code};
+use karez_types::{GitOid, RepoId, RepoKind, Sha256, Visibility};
 use serde_json::Value;
 
 use crate::mirror::RepoOrigin;
+use crate::repo_info::SiblingBlob;
+use crate::table_columns::TableFormat;
 use crate::{Hub, HubError, HubResult, Sibling, SiblingDetail};
 
 /// Longest README that is read, in bytes; of it, the beginning is searched.
 pub(crate) const README_BYTES_MAX: u64 = 1 << 20;
+/// Tables of one dataset whose columns are searched: each costs a read of its beginning or its end.
+const TABLES_MAX: usize = 20;
+/// Of those, how many are read at the same time.
+const TABLES_AT_ONCE: usize = 8;
+/// How long the columns of one dataset may take: it is to be found within a second.
+const COLUMNS_WAIT: Duration = Duration::from_millis(500);
+/// Files of a mirror that are looked at for how much of it is here.
+const HELD_FILES_MAX: usize = 10_000;
 /// Longest summary, in characters.
 const SUMMARY_CHARS_MAX: usize = 400;
 
-/// How tags of listings name what has a facet of its own.
-const PREFIXED: [&str; 10] = [
+/// How tags of listings name what follows from fields of the card, and is no tag of its author.
+const PREFIXED: [&str; 15] = [
     "language:",
     "license:",
     "task_categories:",
@@ -28,6 +41,11 @@ const PREFIXED: [&str; 10] = [
     "region:",
     "arxiv:",
     "base_model:",
+    "dataset:",
+    "annotations_creators:",
+    "language_creators:",
+    "multilinguality:",
+    "source_datasets:",
 ];
 
 impl Hub {
@@ -44,7 +62,10 @@ impl Hub {
                 None => (String::new(), Vec::new()),
             };
             let origin = origins.remove(&repo.id);
-            docs.push(doc_of(&repo, &card, body(&readme), &files, origin.as_ref()));
+            let mut doc = doc_of(&repo, &card, body(&readme), &files, origin.as_ref());
+            doc.columns = distinct(self.search_columns(&repo, &files).await.into_iter().chain(doc.columns));
+            doc.held = self.held(&repo, &files).await?;
+            docs.push(doc);
         }
         Ok(docs)
     }
@@ -68,6 +89,65 @@ impl Hub {
     }
 }
 
+impl Hub {
+    /// Reads the names of columns of the tables of a dataset that are here. What cannot be read, or takes too long, is left
+    /// out: the card is found without.
+    async fn search_columns(&self, repo: &Repo, files: &[Sibling]) -> Vec<String> {
+        if repo.kind != RepoKind::Dataset {
+            return Vec::new();
+        }
+        let tables = files.iter().filter(|file| TableFormat::of_path(&file.path).is_some());
+        let tables: Vec<(&str, SiblingBlob)> =
+            tables.filter_map(|file| Some((file.path.as_str(), file.blob?))).take(TABLES_MAX).collect();
+        let names = Mutex::new(Vec::new());
+        let reading = stream::iter(tables).for_each_concurrent(TABLES_AT_ONCE, |(path, blob)| {
+            let names = &names;
+            async move {
+                match self.column_names(repo.id, path, &blob).await {
+                    Ok(read) => names.lock().unwrap_or_else(PoisonError::into_inner).extend(read),
+                    Err(error) => tracing::debug!(repo.id = %repo.id, path, %error, "columns cannot be searched"),
+                }
+            }
+        });
+        if tokio::time::timeout(COLUMNS_WAIT, reading).await.is_err() {
+            tracing::warn!(repo.id = %repo.id, "columns take too long to read; the repository is found without some");
+        }
+        names.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns how much of a repository's large files it may serve now, of those of its newest commit.
+    async fn held(&self, repo: &Repo, files: &[Sibling]) -> HubResult<Held> {
+        let (Some(_), Some(head)) = (repo.mirror, repo.head) else {
+            return Ok(if repo.mirror.is_some() { Held::Nothing } else { Held::Whole });
+        };
+        let all;
+        let files = if files.len() < NAMES_MAX {
+            files
+        } else {
+            all = self.siblings_at_most(head, SiblingDetail::Blob, HELD_FILES_MAX).await?;
+            &all
+        };
+        let large = files.iter().filter_map(|file| file.blob?.pointer).map(|pointer| pointer.sha256);
+        let large: HashSet<Sha256> = large.collect();
+        let named: Vec<Sha256> = large.iter().copied().collect();
+        let here = self.catalog.repo_files_among(repo.id, &named).await?.len();
+        Ok(match here {
+            here if here >= named.len() => Held::Whole,
+            0 => Held::Nothing,
+            _ => Held::Part,
+        })
+    }
+}
+
+/// Returns names in order, each once, as many as are searched.
+fn distinct(names: impl Iterator<Item = String>) -> Vec<String> {
+    let mut names: Vec<String> = names.collect();
+    names.sort_unstable();
+    names.dedup();
+    names.truncate(NAMES_MAX);
+    names
+}
+
 fn doc_of(repo: &Repo, card: &Value, text: &str, files: &[Sibling], origin: Option<&RepoOrigin>) -> SearchDoc {
     let mut tasks: Vec<String> = repo.pipeline_tag.iter().cloned().collect();
     tasks.extend(tagged(repo, "task_categories:"));
@@ -79,7 +159,8 @@ fn doc_of(repo: &Repo, card: &Value, text: &str, files: &[Sibling], origin: Opti
         body: text.chars().take(TEXT_BYTES_MAX).collect(),
         files: files.iter().map(|file| file.path.clone()).collect(),
         columns: columns(&card["dataset_info"]),
-        free_tags: free_tags(repo),
+        words: words(repo, card),
+        free_tags: free_tags(repo, card),
         tags: repo.tags.clone(),
         tasks,
         licences: tagged(repo, "license:").collect(),
@@ -91,7 +172,6 @@ fn doc_of(repo: &Repo, card: &Value, text: &str, files: &[Sibling], origin: Opti
             .collect(),
         campaigns: tagged(repo, "campaign:").collect(),
         origin: origin.map(|origin| origin.remote.clone()),
-        is_held: origin.is_none_or(|origin| origin.mirror.keep == Keep::Whole),
         is_gated: repo.gated != "false",
         created: repo.created,
         modified: repo.modified,
@@ -130,14 +210,31 @@ fn tagged<'a>(repo: &'a Repo, prefix: &'static str) -> impl Iterator<Item = Stri
 }
 
 /// Returns the tags that say something of their own. Models carry languages, task and library as bare tags.
-fn free_tags(repo: &Repo) -> Vec<String> {
-    let is_bare_language = |tag: &str| repo.kind == RepoKind::Model && tag.len() == 2;
+fn free_tags(repo: &Repo, card: &Value) -> Vec<String> {
+    let is_bare_language =
+        |tag: &str| repo.kind == RepoKind::Model && texts(&card["language"]).any(|language| language == tag);
     let said = [repo.pipeline_tag.as_deref(), repo.library_name.as_deref(), repo.sdk.as_deref()];
     let is_free = |tag: &&String| {
         let prefixed = PREFIXED.iter().any(|prefix| tag.starts_with(prefix));
         !prefixed && !is_bare_language(tag) && !said.contains(&Some(tag.as_str()))
     };
     repo.tags.iter().filter(is_free).cloned().collect()
+}
+
+/// Returns what the card says in fields that have no other words: licences, library, size, goals, what it was made from.
+fn words(repo: &Repo, card: &Value) -> Vec<String> {
+    let prefixed = repo.tags.iter().filter(|tag| PREFIXED.iter().any(|prefix| tag.starts_with(prefix)));
+    let prefixed = prefixed.filter(|tag| !tag.starts_with("region:")).flat_map(|tag| {
+        match tag.split_once(':') {
+            // A goal is typed with its prefix; of the rest the value is what people know.
+            Some(("sdg", goal)) => vec![format!("sdg {goal}"), format!("sdg{goal}")],
+            Some((_, value)) => vec![value.to_owned()],
+            None => Vec::new(),
+        }
+    });
+    let said = ["license_name", "library_name", "base_model", "sdk"].iter().flat_map(|key| texts(&card[*key]));
+    let said = said.map(str::to_owned).chain(repo.library_name.clone());
+    distinct(prefixed.chain(said))
 }
 
 /// Returns how large a repository is: what a dataset says of its rows, or else the bytes of its files.
@@ -165,10 +262,7 @@ fn columns(info: &Value) -> Vec<String> {
     };
     let features = configurations.iter().filter_map(|one| one["features"].as_array()).flatten();
     let names = features.filter_map(|feature| feature["name"].as_str());
-    let mut names: Vec<String> = names.take(NAMES_MAX).map(str::to_owned).collect();
-    names.sort_unstable();
-    names.dedup();
-    names
+    distinct(names.take(NAMES_MAX).map(str::to_owned))
 }
 
 /// Returns the first lines of a README that are a sentence, not a heading, badge, list or table.

@@ -42,6 +42,8 @@ pub struct SearchResults {
     pub facets: Vec<FacetCounts>,
     /// How the words were taken: people are told when it was not as they typed them.
     pub way: Way,
+    /// When nothing was found: those of several words that nothing has.
+    pub missing: Vec<String>,
     /// Where the next page begins; nothing after the last one.
     pub next: Option<String>,
 }
@@ -70,7 +72,8 @@ impl Hub {
         };
         let items = self.infos(repos, &RepoField::of_listing()).await?;
         let next = page.next.map(|next| self.cursor_seal(ORDER, &next));
-        Ok(SearchResults { items, total: Some(page.total), facets: page.facets, way: page.way, next })
+        let SearchPage { total, facets, way, missing, .. } = page;
+        Ok(SearchResults { items, total: Some(total), facets, way, missing, next })
     }
 
     /// Asks the index; nothing when there is none to ask.

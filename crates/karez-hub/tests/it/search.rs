@@ -6,13 +6,15 @@ use std::sync::Arc;
 
 use karez_catalog::{Catalog, Keep, MirrorCreated, MirrorPatch, NewMirror, NewRemote, RemoteKind};
 use karez_hub::{
-    Actor, Hub, HubParts, IndexPlace, NewToken, NoHighWater, RepoSettings, RepoWish, SearchProgress, SearchQuery,
-    new_user,
+    Actor, Facet, Hub, HubParts, IndexPlace, NewToken, NoHighWater, RepoSettings, RepoWish, SearchProgress,
+    SearchQuery, new_user,
 };
 use karez_store::{Store, StoreLocation};
-use karez_testkit::{TestNode, log_keys};
+use karez_testkit::{Origin, TestNode, log_keys};
 use karez_types::{FixedClock, Limits, RepoAddress, RepoKind, SeededEntropy, TokenRole, Visibility};
 use tempfile::TempDir;
+
+use crate::mirrors::{body, noise, pointer, sha256};
 
 /// Returns one process of a node.
 async fn hub(database: &str) -> Hub {
@@ -190,4 +192,35 @@ async fn restricted_mirrors_are_found_by_whom_the_origin_lets_in() {
     let page = hub.search(&Actor::Anonymous, &query, None).await.unwrap();
     let counts = |word: &str| page.facets.iter().find(|one| one.facet.as_str() == word).unwrap().values.clone();
     assert_eq!((counts("held"), counts("origin")), (vec![("no".to_owned(), 1)], vec![("far".to_owned(), 1)]));
+}
+
+#[tokio::test]
+async fn a_mirror_is_held_as_far_as_its_files_are_here() {
+    let node = TestNode::start_alone().await;
+    let repo = node.mirror("far/well").await;
+    let (one, two) = (noise(1, 100_000), noise(2, 100_000));
+    let mut origin = Origin::default();
+    let files: [(&str, &[u8]); 3] = [("README.md", b"# W\n"), ("a.bin", &pointer(&one)), ("b.bin", &pointer(&two))];
+    let commit = origin.commit(&files, &[]);
+    node.hub.mirror_apply(&repo, origin.take(&[(Origin::main(), commit)])).await.unwrap();
+    let held = async |expected: &str| {
+        let query = SearchQuery { facet_values: 3, ..SearchQuery::of("well") };
+        let page = node.hub.search(&Actor::Anonymous, &query, None).await.unwrap();
+        let counts = page.facets.iter().find(|one| one.facet == Facet::Held).unwrap();
+        assert_eq!(counts.values, [(expected.to_owned(), 1)]);
+        let narrowed = SearchQuery { facets: vec![(Facet::Held, expected.to_owned())], ..query };
+        assert_eq!(node.hub.search(&Actor::Anonymous, &narrowed, None).await.unwrap().total, Some(1));
+    };
+    held("no").await;
+    for (file, expected) in [(&one, "part"), (&two, "yes")] {
+        node.hub.mirror_file_ingest(&repo, sha256(file), file.len() as u64, body(file)).await.unwrap();
+        held(expected).await;
+    }
+    // One of them is evicted.
+    node.hub.catalog().mirror_files_remove(repo.id, &[sha256(&one)]).await.unwrap();
+    held("part").await;
+    // A mirror without large files lacks nothing.
+    let bare = origin.commit(&[("README.md", b"# W\n")], &[commit]);
+    node.hub.mirror_apply(&repo, origin.take(&[(Origin::main(), bare)])).await.unwrap();
+    held("yes").await;
 }

@@ -189,13 +189,18 @@ fn finding_text(l: &Locale, finding: &Finding) -> Markup {
                 ("what", html! { bdi lang="en" dir="ltr" { (crate::shown(what)) } }),
             ],
         ),
+        Finding::Unclosed => l.fill(key::LINT_UNCLOSED, &[("mark", id("---"))]),
+        Finding::Value { value: written, .. } => value(key::LINT_UNKNOWN, written),
         Finding::Anchors => l.t(key::LINT_ANCHORS),
         Finding::NotTexts(name) => field(key::LINT_NOT_TEXTS, name),
         Finding::NotText(name) => field(key::LINT_NOT_TEXT, name),
         Finding::LicenseMissing => l.fill(key::LINT_LICENSE_MISSING, &[("field", id("license"))]),
-        Finding::LicenseUnknown => l.fill(
+        Finding::LicenseUnknown { value: written, meant: Some(meant) } => {
+            l.fill(key::LINT_MISSPELLED, &[("field", id(written)), ("meant", id(meant))])
+        }
+        Finding::LicenseUnknown { value: written, meant: None } => l.fill(
             key::LINT_LICENSE_UNKNOWN,
-            &[("field", id("license")), ("example", id("apache-2.0, mit, cc-by-4.0, cc0-1.0, odbl, other"))],
+            &[("field", id(written)), ("example", id("apache-2.0, mit, cc-by-4.0, cc0-1.0, odbl, other"))],
         ),
         Finding::LicenseUnnamed => l.fill(key::LINT_LICENSE_UNNAMED, &[("field", id("license_name"))]),
         Finding::Language(code) => value(key::LINT_LANGUAGE, code),

@@ -65,6 +65,7 @@ fn value_text(l: &Locale, word: &str, value: &str, name: Option<&str>) -> Markup
             html! { @if let Some(kind) = RepoKind::from_word(value) { (l.t(kind_key(kind))) } }
         }
         ("held", "yes") => l.t(key::YES),
+        ("held", "part") => l.t(key::HELD_PART),
         ("held", "no") => l.t(key::NO),
         ("origin", "here") => l.t(key::NODE),
         ("sdg", _) => html! { (value) @if let Some(name) = name { " " bdi { (name) } } },

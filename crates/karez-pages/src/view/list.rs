@@ -13,6 +13,10 @@ use crate::locale::{Key, Locale, key};
 pub struct RepoRow {
     /// Where it is.
     pub address: RepoAddress,
+    /// What people call it, where that says more than its name.
+    pub title: Option<String>,
+    /// What it is, in a sentence; empty when nobody said.
+    pub summary: String,
     /// Whether only some may see it.
     pub is_private: bool,
     /// Whether one must ask for access where it comes from.
@@ -59,6 +63,8 @@ pub struct ListPage {
     pub total: Option<u64>,
     /// How the words were taken, when not as they were typed.
     pub looser: Option<Looser>,
+    /// When nothing was found: those of several words that nothing has.
+    pub missing: Vec<String>,
     /// The repositories.
     pub rows: Vec<RepoRow>,
     /// Where the next page begins.
@@ -97,6 +103,8 @@ fn rows_of(l: &Locale, rows: &[RepoRow], is_mixed: bool) -> Markup {
 pub(crate) fn row(l: &Locale, row: &RepoRow, is_mixed: bool) -> Markup {
     html! {
         a href=(repo_url(&row.address)) { (id(&row.address.id())) }
+        @if let Some(title) = &row.title { " " bdi dir="auto" { (crate::shown(title)) } }
+        @if !row.summary.is_empty() { div dir="auto" { (crate::shown(&row.summary)) } }
         div.soft {
             @if is_mixed { (l.t(kind_key(row.address.kind))) " · " }
             @if row.is_private { span.tag { (l.t(key::PRIVATE)) } " " }
@@ -107,6 +115,16 @@ pub(crate) fn row(l: &Locale, row: &RepoRow, is_mixed: bool) -> Markup {
             (l.count(key::DOWNLOADS, row.downloads))
             @if row.likes > 0 { " · " (l.count(key::LIKES, row.likes)) }
             @if let Some(remote) = &row.remote { " · " (l.fill(key::FROM_REMOTE, &[("remote", id(remote))])) }
+        }
+    }
+}
+
+/// Returns words as somebody typed them, one after another.
+fn quoted(words: &[String]) -> Markup {
+    html! {
+        @for (number, word) in words.iter().enumerate() {
+            @if number > 0 { ", " }
+            bdi { "“" (crate::shown(word)) "”" }
         }
     }
 }
@@ -170,7 +188,10 @@ pub fn list(frame: &Frame, page: &ListPage) -> String {
         (narrowings(frame, &page.chosen))
         (facets(frame, &page.facets, &page.chosen))
         @if page.rows.is_empty() {
-            p { (l.t(if is_narrowed { key::NOTHING_FOUND } else { key::NOTHING_YET })) }
+            p role="status" {
+                @if !page.missing.is_empty() { (l.fill(key::NOTHING_HAS, &[("words", quoted(&page.missing))])) " " }
+                (l.t(if is_narrowed { key::NOTHING_FOUND } else { key::NOTHING_YET }))
+            }
         } @else if let Some(total) = page.total {
             p.soft role="status" { (l.count(key::FOUND, total)) @if let Some(looser) = looser { " " (l.t(looser)) } }
         }

@@ -2,7 +2,9 @@
 //!
 //! Cards carry codes (`malaria`, `task:translation`, `swa`); people type words. A query, or words of it,
 //! that equal a label in any language also find the code behind it, and the other labels in texts.
-//! The table is `labels.tsv`: a property with its value, then one column per language, synonyms with `|`.
+//! The table is `labels.tsv`: a property with its value, then one column per language, synonyms with `|`. The first
+//! name is what pages show; one after `=` leads to the code and is not looked for in texts, where its words stand in
+//! many other companies (`=sdg 3`). The six languages of the United Nations have every name, others most.
 
 use std::collections::HashMap;
 use std::sync::OnceLock;
@@ -20,7 +22,7 @@ pub(crate) struct Label {
     pub property: &'static str,
     /// The code.
     pub value: &'static str,
-    /// Each name once, cut as texts are.
+    /// Each name that is looked for in texts, once, cut as they are.
     pub names: Vec<Vec<Part>>,
 }
 
@@ -41,7 +43,7 @@ pub(crate) fn labels_of(words: &[Part]) -> Vec<&'static Label> {
 pub fn label_name(property: &str, value: &str, language: &str) -> Option<&'static str> {
     let (columns, rows) = names();
     let column = *columns.get(language)?;
-    rows.get(&(property, value))?.get(column)?.split('|').next()
+    rows.get(&(property, value))?.get(column)?.split('|').next().filter(|name| !name.is_empty())
 }
 
 type Columns = HashMap<&'static str, usize>;
@@ -76,10 +78,17 @@ fn labels() -> &'static Labels {
             let mut cells = line.split('\t');
             let Some((property, value)) = cells.next().and_then(|cell| cell.split_once(':')) else { continue };
             let mut label = Label { property, value, names: Vec::new() };
-            for name in cells.flat_map(|cell| cell.split('|')).map(parts).filter(|name| !name.is_empty()) {
+            for written in cells.flat_map(|cell| cell.split('|')) {
+                let (name, is_in_texts) = match written.strip_prefix('=') {
+                    Some(name) => (parts(name), false),
+                    None => (parts(written), true),
+                };
                 let positions = labels.by_key.entry(key(&name)).or_default();
-                if !positions.contains(&labels.list.len()) {
-                    positions.push(labels.list.len());
+                if name.is_empty() || positions.contains(&labels.list.len()) {
+                    continue;
+                }
+                positions.push(labels.list.len());
+                if is_in_texts {
                     label.names.push(name);
                 }
             }
@@ -98,7 +107,9 @@ mod tests {
         let columns = TABLE.lines().next().unwrap().split('\t').count();
         for line in TABLE.lines().skip(1) {
             assert_eq!(line.split('\t').count(), columns, "{line}");
-            assert!(line.split('\t').all(|cell| !cell.trim().is_empty()), "{line}");
+            let needed = 1 + ["en", "fr", "es", "ru", "ar", "zh"].len();
+            assert!(line.split('\t').take(needed).all(|cell| !cell.trim().is_empty()), "{line}");
+            assert!(line.split('\t').skip(1).all(|cell| !cell.starts_with(['|', '='])), "{line}");
             let longest = line.split('\t').skip(1).flat_map(|cell| cell.split('|')).map(|name| parts(name).len()).max();
             assert!(longest.unwrap() <= LABEL_WORDS_MAX, "{line}");
         }
@@ -110,6 +121,9 @@ mod tests {
         assert_eq!(label_name("task", "translation", "zh"), Some("翻译"));
         assert_eq!(label_name("sdg", "4", "id"), Some("pendidikan berkualitas"));
         assert_eq!(label_name("code", "water", "bn"), Some("জল"));
+        assert_eq!(label_name("task", "image-to-text", "en"), Some("image to text"));
+        assert_eq!(label_name("licence", "cc-by-4.0", "fr"), Some("CC BY 4.0"));
+        assert_eq!(label_name("task", "fill-mask", "am"), None, "the code, rather than a word of another language");
         assert_eq!(label_name("language", "swa", "xx"), None);
         assert_eq!(label_name("code", "not in the table", "en"), None);
     }
@@ -126,6 +140,22 @@ mod tests {
             ("ภาษาไทย", "tha"),
             ("kesehatan ibu", "maternal-health"),
             ("ম্যালেরিয়া", "malaria"),
+            ("remplissage de masque", "fill-mask"),
+            ("classification tabulaire", "tabular-classification"),
+            ("特征提取", "feature-extraction"),
+            ("表格分类", "tabular-classification"),
+            ("image to text", "image-to-text"),
+            ("optical character recognition", "image-to-text"),
+            ("SDG 3", "3"),
+            ("sdg13", "13"),
+            ("ЦУР 6", "6"),
+            ("可持续发展目标4", "4"),
+            ("licence Apache", "apache-2.0"),
+            ("知识共享署名", "cc-by-4.0"),
+            ("dominio público CC0", "cc0-1.0"),
+            ("вьетнамский", "vie"),
+            ("古吉拉特语", "guj"),
+            ("في", ""),
             ("በሽታ", ""),
             // Indonesian for water; in too many other words' company.
             ("air", ""),

@@ -11,7 +11,7 @@ mod stem;
 use fold::{Script, fold_word, is_sign};
 use unicode_normalization::UnicodeNormalization;
 
-pub(crate) use name::{name_atoms, name_grams, name_joined};
+pub(crate) use name::{name_atoms, name_grams, name_joined, name_pieces};
 
 /// Longest word, in bytes; what is longer is no word, and is cut.
 const WORD_BYTES_MAX: usize = 96;

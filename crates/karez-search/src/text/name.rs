@@ -29,6 +29,19 @@ pub(crate) fn name_atoms(name: &str) -> Vec<String> {
     atoms
 }
 
+/// Returns the words that a name of a column is made of: `roofMaterial`, `pop2020`.
+pub(crate) fn name_pieces(name: &str) -> Vec<String> {
+    let (mut spaced, mut before) = (String::new(), ' ');
+    for letter in name.chars() {
+        if letter.is_uppercase() && before.is_lowercase() {
+            spaced.push(' ');
+        }
+        spaced.push(letter);
+        before = letter;
+    }
+    name_atoms(&spaced)
+}
+
 /// Returns a name without what stands between its pieces.
 pub(crate) fn name_joined(name: &str) -> String {
     name_atoms(name).concat()
@@ -59,5 +72,8 @@ mod tests {
         assert_eq!(name_joined("Paddle-OCR.v4"), "paddleocrv4");
         assert_eq!(name_grams("Qwen"), ["qwe", "wen"]);
         assert!(name_atoms("--").is_empty());
+        assert_eq!(name_pieces("roofMaterial"), ["roof", "material"]);
+        assert_eq!(name_pieces("GDP_perCapita2020"), ["gdp", "per", "capita", "2020"]);
+        assert_eq!(name_pieces("plain"), ["plain"]);
     }
 }

@@ -85,7 +85,8 @@ fn labels_lead_to_codes_and_to_other_languages() {
         ("การแปล", &[2]),
         ("good health and well-being", &[3]),
         ("amharique", &[3]),
-        ("données sur le paludisme", &[]),
+        ("données sur le paludisme", &[1, 4]),
+        ("élevage sur le paludisme", &[]),
     ] {
         let mut found = found(&index, query);
         found.sort_unstable();
@@ -134,4 +135,85 @@ fn what_fits_better_comes_first() {
     ]);
     assert_eq!(found(&index, "maize")[..2], [3, 2]);
     assert_eq!(found(&index, "maize")[2..], [4, 1]);
+}
+
+#[test]
+fn what_the_card_says_in_fields_is_found_by_words() {
+    let one = SearchDoc {
+        words: ["apache-2.0", "transformers", "1K<n<10K", "openai/whisper-small", "sdg:13", "noodl", "well-being"]
+            .map(str::to_owned)
+            .into(),
+        licences: vec!["apache-2.0".to_owned()],
+        tasks: vec!["fill-mask".to_owned()],
+        tags: vec!["sdg:13".to_owned()],
+        sdgs: vec![13],
+        ..card(1, "one", "")
+    };
+    let index = index_of(vec![one, card(2, "two", "Other words of 13 kinds.")]);
+    for query in [
+        "apache 2.0",
+        "apache-2.0",
+        "Apache License",
+        "лицензия apache",
+        "transformers",
+        "1K<n<10K",
+        "whisper-small",
+        "openai/whisper-small",
+        "sdg:13",
+        "SDG 13",
+        "sdg13",
+        "odd 13",
+        "noodl",
+        "well-being",
+        "remplissage de masque",
+        "填充掩码",
+        "fill-mask",
+    ] {
+        assert_eq!(found(&index, query), [1], "{query}");
+    }
+}
+
+#[test]
+fn columns_are_found_as_written_and_by_their_pieces() {
+    let columns = ["positivity_rate", "uniquecolumnzeta", "roofMaterial"].map(str::to_owned).into();
+    let index = index_of(vec![SearchDoc { columns, ..card(1, "one", "") }, card(2, "two", "roof of another material")]);
+    for (query, expected) in [
+        ("positivity_rate", &[1][..]),
+        ("positivity", &[1]),
+        ("uniquecolumnzeta", &[1]),
+        ("roofmaterial", &[1]),
+        ("roof material", &[1, 2]),
+    ] {
+        let mut seen = found(&index, query);
+        seen.sort_unstable();
+        assert_eq!(seen, expected, "{query}");
+    }
+}
+
+#[test]
+fn words_for_what_is_found_are_passed_over() {
+    let index = index_of(vec![card(1, "one", "Cases of malaria, escuelas"), card(2, "two", "A dataset of shells")]);
+    for query in
+        ["malaria dataset", "datasets about malaria", "datos sobre escuelas", "疟疾 数据集", "données sur le paludisme"]
+    {
+        assert_eq!(found(&index, query), [1], "{query}");
+    }
+    // Alone they are words as any other.
+    assert_eq!(found(&index, "dataset"), [2]);
+}
+
+#[test]
+fn what_nothing_has_is_named() {
+    let index = index_of(vec![card(1, "one", "malaria in Kenya"), card(2, "two", "rain in Mali")]);
+    for (query, missing) in [
+        ("malaria xyzzy", &["xyzzy"][..]),
+        ("xyzzy", &[]),
+        ("malaria Mali", &[]),
+        ("malaria", &[]),
+        ("qwertz zuiop", &["qwertz", "zuiop"]),
+    ] {
+        let page = index.search(&SearchQuery::of(query), &everybody()).unwrap();
+        assert_eq!(page.missing, missing, "{query}");
+        assert_eq!(page.total == 0, query != "malaria", "{query}");
+    }
 }

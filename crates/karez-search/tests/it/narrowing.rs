@@ -1,6 +1,6 @@
 //! Who finds what, facets, order and pages.
 
-use karez_search::{Eyes, Facet, OrderBy, Reader, SearchDoc, SearchOrder, SearchQuery};
+use karez_search::{Eyes, Facet, Held, OrderBy, Reader, SearchDoc, SearchOrder, SearchQuery};
 use karez_types::{AccountId, RepoId, RepoKind};
 
 use crate::{card, everybody, ids, index_of};
@@ -51,7 +51,7 @@ fn facets_narrow_and_count() {
         sdgs: vec![2, 13],
         size: Some("1K<n<10K".into()),
         origin: Some("peer".into()),
-        is_held: false,
+        held: Held::Part,
         tags: vec!["language:sw".into()],
         ..card(1, "one", "")
     };
@@ -70,13 +70,14 @@ fn facets_narrow_and_count() {
     assert_eq!(counts(Facet::Language), "swa 2, eng 1");
     assert_eq!(counts(Facet::Sdg), "13 1, 2 1");
     assert_eq!(counts(Facet::Origin), "here 2, peer 1");
-    assert_eq!(counts(Facet::Held), "yes 2, no 1");
+    assert_eq!(counts(Facet::Held), "yes 2, part 1");
     assert_eq!(counts(Facet::Campaign), "");
     for (facets, expected) in [
         (vec![(Facet::Language, "swa")], &[1, 2][..]),
         (vec![(Facet::Language, "swa"), (Facet::Language, "eng")], &[1]),
         (vec![(Facet::Sdg, "1")], &[]),
-        (vec![(Facet::Held, "no")], &[1]),
+        (vec![(Facet::Held, "part")], &[1]),
+        (vec![(Facet::Held, "no")], &[]),
         (vec![(Facet::Library, "gguf"), (Facet::Kind, "model")], &[3]),
         (vec![(Facet::Size, "1K<n<10K"), (Facet::Licence, "mit")], &[1]),
     ] {

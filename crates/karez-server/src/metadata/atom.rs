@@ -38,7 +38,7 @@ pub(crate) async fn feed(
     let words = crate::log::node_words(state);
     let mut out =
         String::from("<?xml version=\"1.0\" encoding=\"utf-8\"?>\n<feed xmlns=\"http://www.w3.org/2005/Atom\">\n");
-    let title = if query.text.is_empty() { words.name.clone() } else { format!("{} · {}", query.text, words.name) };
+    let title = format!("{}{}", title_of(&query), words.name);
     element(&mut out, "title", &title);
     element(&mut out, "id", &format!("{base}{page}"));
     let updated = described.iter().map(|one| one.repo.modified).max().unwrap_or(Timestamp(0));
@@ -50,7 +50,9 @@ pub(crate) async fn feed(
     for one in &described {
         let url = format!("{base}/{}", one.repo.address().url_path());
         out.push_str("<entry>\n");
-        element(&mut out, "title", &one.repo.address().id());
+        let id = one.repo.address().id();
+        let is_named = one.title.eq_ignore_ascii_case(one.repo.name.as_str());
+        element(&mut out, "title", &if is_named { id } else { format!("{} · {id}", one.title) });
         element(&mut out, "id", &url);
         out.push_str(&format!("<link rel=\"alternate\" href=\"{}\"/>\n", escaped(&url)));
         element(&mut out, "published", &one.repo.created.to_string());
@@ -65,4 +67,14 @@ pub(crate) async fn feed(
     }
     out.push_str("</feed>\n");
     Ok(changing_packed(asked, out.into(), CONTENT, KEEP))
+}
+
+/// Returns what a feed is of, so that a reader of several can tell them apart.
+fn title_of(query: &SearchQuery) -> String {
+    let kinds = query.kinds.iter().map(|kind| kind.plural().to_owned());
+    let words = Some(query.text.clone()).filter(|text| !text.is_empty());
+    let owner = query.owner.iter().map(|owner| format!("author: {owner}"));
+    let tags = query.tags.iter().map(|tag| format!("filter: {tag}"));
+    let facets = query.facets.iter().map(|(facet, value)| format!("{}: {value}", facet.as_str()));
+    kinds.chain(words).chain(owner).chain(tags).chain(facets).map(|part| format!("{part} · ")).collect()
 }

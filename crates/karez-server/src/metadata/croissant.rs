@@ -6,12 +6,13 @@
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue};
 use axum::response::Response;
-use karez_hub::{AccountKind, DatasetFiles, Described, HubError, Table, TableFormat};
+use karez_hub::{AccountKind, ColumnKind, DatasetFiles, Described, HubError, Table, TableFormat};
 use karez_pages::encode_path;
 use karez_types::RepoKind;
 use serde_json::{Value, json};
 
 use super::described::{is_web, keywords, languages, license, media_type};
+use super::licences::licence_url;
 use crate::AppState;
 use crate::changing::changing_packed;
 use crate::error::ApiResult;
@@ -115,12 +116,14 @@ fn croissant_of(dataset: &DatasetFiles, described: &Described, base: &str) -> Va
         },
         "datePublished": repo.created,
         "dateModified": dataset.info.modified,
+        "version": version_of(&described.card, dataset),
+        "citeAs": cite_as(described, dataset, &page),
         "isLiveDataset": false,
         "distribution": dataset.files.iter().map(file).collect::<Vec<_>>(),
-        "recordSet": dataset.tables.iter().map(record_set).collect::<Vec<_>>(),
+        "recordSet": dataset.tables.iter().filter_map(record_set).collect::<Vec<_>>(),
     });
     if let Some(license) = license(&described.card) {
-        body["license"] = license.into();
+        body["license"] = licence_url(&license).unwrap_or(license).into();
     }
     let keywords = keywords(repo);
     if !keywords.is_empty() {
@@ -137,14 +140,15 @@ fn croissant_of(dataset: &DatasetFiles, described: &Described, base: &str) -> Va
     body
 }
 
-fn record_set(table: &Table) -> Value {
+/// Describes a table; nothing when no column can be said to hold anything.
+fn record_set(table: &Table) -> Option<Value> {
     let id = format!("rows/{}", encode_path(&table.path));
-    let field = |(name, kind): &(String, Option<String>)| {
+    let field = |(name, kind): &(String, ColumnKind)| {
         Some(json!({
             "@type": "cr:Field",
             "@id": format!("{id}/{}", karez_pages::encode_part(name)),
             "name": name,
-            "dataType": data_type(kind.as_deref())?,
+            "dataType": data_type(*kind)?,
             "source": { "fileObject": { "@id": encode_path(&table.path) }, "extract": { "column": name } },
         }))
     };
@@ -153,16 +157,68 @@ fn record_set(table: &Table) -> Value {
         Some(TableFormat::JsonLines) => "Each line is a record.",
         _ => "Each row is a record.",
     };
-    json!({ "@type": "cr:RecordSet", "@id": id, "name": table.path, "description": rows, "field": fields })
+    if fields.is_empty() {
+        return None;
+    }
+    Some(json!({ "@type": "cr:RecordSet", "@id": id, "name": table.path, "description": rows, "field": fields }))
 }
 
-/// Returns the type of a column. Without a word of the card it is text: whatever stands there is one.
-fn data_type(kind: Option<&str>) -> Option<&'static str> {
+/// Returns the type of a column; nothing for what is no plain value.
+fn data_type(kind: ColumnKind) -> Option<&'static str> {
     match kind {
-        None | Some("string" | "large_string") => Some("sc:Text"),
-        Some("bool") => Some("sc:Boolean"),
-        Some(kind) if kind.starts_with("int") || kind.starts_with("uint") => Some("sc:Integer"),
-        Some(kind) if kind.starts_with("float") => Some("sc:Float"),
-        Some(_) => None,
+        ColumnKind::Text => Some("sc:Text"),
+        ColumnKind::Boolean => Some("sc:Boolean"),
+        ColumnKind::Integer => Some("sc:Integer"),
+        ColumnKind::Float => Some("sc:Float"),
+        ColumnKind::Date => Some("sc:Date"),
+        ColumnKind::DateTime => Some("sc:DateTime"),
+        ColumnKind::Other => None,
     }
+}
+
+/// Returns the version that the card says, when it counts as Croissant wants it (semver.org), or else the day of the commit
+/// as a number: the later, the larger.
+fn version_of(card: &Value, dataset: &DatasetFiles) -> String {
+    let said = match &card["version"] {
+        Value::String(text) => text.trim().trim_start_matches('v').to_owned(),
+        Value::Number(number) => number.to_string(),
+        _ => String::new(),
+    };
+    let is_number = |part: &str| {
+        !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()) && (part == "0" || !part.starts_with('0'))
+    };
+    let parts: Vec<&str> = said.split('.').collect();
+    if said.len() <= 40 && (1..=3).contains(&parts.len()) && parts.iter().all(|part| is_number(part)) {
+        return said;
+    }
+    let day = dataset.info.modified.to_string();
+    let day: Vec<&str> = day.split(['-', 'T']).take(3).map(|part| part.trim_start_matches('0')).collect();
+    day.join(".")
+}
+
+/// Longest citation that is told, in bytes.
+const CITATION_BYTES_MAX: usize = 8 << 10;
+
+/// Returns how to cite a dataset: in the words of its card, or as what it is, in BibTeX.
+fn cite_as(described: &Described, dataset: &DatasetFiles, page: &str) -> String {
+    let said = ["citation", "citation_bibtex"].iter().find_map(|key| described.card[*key].as_str()).map(str::trim);
+    if let Some(said) = said.filter(|said| !said.is_empty() && said.len() <= CITATION_BYTES_MAX) {
+        return said.to_owned();
+    }
+    if let Some(said) = described.citation.as_ref().filter(|said| said.len() <= CITATION_BYTES_MAX) {
+        return said.clone();
+    }
+    let repo = &described.repo;
+    // What would end or begin something in BibTeX is left out.
+    let plain = |text: &str| text.replace(['{', '}', '\\', '%', '#', '$', '&', '"'], "");
+    let year = repo.created.to_string();
+    let (year, commit) = (year.split('-').next().unwrap_or_default(), dataset.commit.to_string());
+    format!(
+        "@misc{{{}_{}, title={{{}}}, author={{{}}}, year={{{year}}}, url={{{page}}}, note={{Commit {}}}}}",
+        repo.owner.name,
+        repo.name,
+        plain(&described.title),
+        plain(repo.owner.name.as_str()),
+        &commit[..commit.len().min(10)],
+    )
 }

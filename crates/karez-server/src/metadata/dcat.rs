@@ -3,12 +3,13 @@
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue};
 use axum::response::Response;
-use karez_hub::{AccountKind, DatasetFiles, Described, HubError, PublicationQuery};
+use karez_hub::{AccountKind, Described, HashedFile, HubError, PublicationQuery};
 use karez_pages::{encode_part, encode_path};
-use karez_types::{RepoKind, Timestamp};
+use karez_types::{GitOid, RepoKind, Timestamp};
 use serde_json::{Value, json};
 
-use super::described::{is_web, keywords, languages, license, media_type};
+use super::described::{keywords, languages, license, media_type};
+use super::licences::licence_document;
 use crate::AppState;
 use crate::changing::changing_packed;
 use crate::error::{ApiError, ApiResult};
@@ -19,6 +20,8 @@ const PRIVATE: HeaderValue = HeaderValue::from_static("private, no-cache");
 const PUBLIC: HeaderValue = HeaderValue::from_static("public, no-cache");
 /// Datasets on one page of the catalogue.
 const PAGE_ITEMS: u64 = 100;
+/// Files of one dataset in the catalogue; all of them stand in its own description.
+const CATALOG_FILES_MAX: usize = 20;
 /// Where the European Union keeps its lists of languages and of how free access is.
 const AUTHORITY: &str = "http://publications.europa.eu/resource/authority";
 
@@ -48,7 +51,7 @@ pub(super) async fn dataset(
     let described = described.ok_or_else(|| HubError::Damaged("a repository is not described".to_owned()))?;
     let mut body = dataset_of(&described, &base);
     body["@context"] = context();
-    body["dcat:distribution"] = distributions(&files, &described, &base);
+    body["dcat:distribution"] = distributions(files.commit, &files.files, &described, &base).into();
     Ok(changing_packed(&asked, body.to_string().into(), CONTENT, PRIVATE))
 }
 
@@ -77,8 +80,24 @@ pub(super) async fn catalog(
         let place = format!("{}~{}/{}", last.publication.index, address.kind.plural(), address.id());
         format!("{here}?after={}", encode_part(&place))
     });
-    let datasets: Vec<Value> =
-        found.iter().filter_map(|one| one.described.as_ref()).map(|described| dataset_of(described, &base)).collect();
+    let mut datasets = Vec::with_capacity(found.len());
+    for described in found.iter().filter_map(|one| one.described.as_ref()) {
+        let mut dataset = dataset_of(described, &base);
+        let files = match state.hub.published_files(described, CATALOG_FILES_MAX).await {
+            Ok(files) => files,
+            // One damaged dataset must not keep all others from being harvested.
+            Err(error @ (HubError::Damaged(_) | HubError::Missing(_))) => {
+                tracing::warn!(repo.id = %described.repo.id, %error, "the files of a dataset cannot be listed");
+                None
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let of_files = files.map(|(commit, files)| distributions(commit, &files, described, &base));
+        if let Some(all) = dataset["dcat:distribution"].as_array_mut() {
+            all.extend(of_files.unwrap_or_default());
+        }
+        datasets.push(dataset);
+    }
     let words = crate::log::node_words(&state);
     let mut body = json!({
         "@context": context(),
@@ -100,11 +119,6 @@ fn moment(at: Timestamp) -> Value {
     json!({ "@type": "xsd:dateTime", "@value": at })
 }
 
-/// Returns an id as DCAT wants it: an address when it is one, else a text.
-fn thing(text: &str) -> Value {
-    if is_web(text) { json!({ "@id": text }) } else { text.into() }
-}
-
 fn dataset_of(described: &Described, base: &str) -> Value {
     let repo = &described.repo;
     let page = format!("{base}/{}", repo.address().url_path());
@@ -113,6 +127,15 @@ fn dataset_of(described: &Described, base: &str) -> Value {
         .map(|code| json!({ "@id": format!("{AUTHORITY}/language/{}", code.to_ascii_uppercase()) }))
         .collect();
     let access = if repo.gated == "false" { "PUBLIC" } else { "RESTRICTED" };
+    let mut croissant = json!({
+        "@id": format!("{base}/api/{}/croissant", repo.address().url_path()),
+        "@type": "dcat:Distribution",
+        "dct:title": "All files, as Croissant",
+        "dcat:accessURL": { "@id": page },
+    });
+    if let Some(license) = license(&described.card) {
+        croissant["dct:license"] = licence_document(&license);
+    }
     let mut body = json!({
         "@id": page,
         "@type": "dcat:Dataset",
@@ -128,12 +151,7 @@ fn dataset_of(described: &Described, base: &str) -> Value {
             "foaf:name": repo.owner.name,
         },
         "dcat:landingPage": { "@id": page },
-        "dcat:distribution": [{
-            "@id": format!("{base}/api/{}/croissant", repo.address().url_path()),
-            "@type": "dcat:Distribution",
-            "dct:title": "All files, as Croissant",
-            "dcat:accessURL": { "@id": page },
-        }],
+        "dcat:distribution": [croissant],
     });
     let keywords = keywords(repo);
     if !keywords.is_empty() {
@@ -142,25 +160,22 @@ fn dataset_of(described: &Described, base: &str) -> Value {
     if !languages.is_empty() {
         body["dct:language"] = languages.into();
     }
-    if let Some(license) = license(&described.card) {
-        body["dct:license"] = thing(&license);
-    }
     body
 }
 
 /// One distribution for each file, with its checksum.
-fn distributions(files: &DatasetFiles, described: &Described, base: &str) -> Value {
-    let page = format!("{base}/{}", files.info.repo.address().url_path());
-    let license = license(&described.card);
-    let one = |file: &karez_hub::HashedFile| {
-        let url = format!("{page}/resolve/{}/{}", files.commit, encode_path(&file.path));
+fn distributions(commit: GitOid, files: &[HashedFile], described: &Described, base: &str) -> Vec<Value> {
+    let page = format!("{base}/{}", described.repo.address().url_path());
+    let license = license(&described.card).map(|license| licence_document(&license));
+    let one = |file: &HashedFile| {
+        let url = format!("{page}/resolve/{commit}/{}", encode_path(&file.path));
         let mut body = json!({
             "@id": url,
             "@type": "dcat:Distribution",
             "dct:title": file.path,
             "dcat:accessURL": { "@id": page },
             "dcat:downloadURL": { "@id": url },
-            "dcat:mediaType": { "@id": format!("https://www.iana.org/assignments/media-types/{}", media_type(&file.path)) },
+            "dcat:mediaType": { "@id": format!("https://www.iana.org/assignments/media-types/{}", registered_type(&file.path)) },
             "dcat:byteSize": { "@type": "xsd:nonNegativeInteger", "@value": file.file_bytes.to_string() },
             "spdx:checksum": {
                 "@type": "spdx:Checksum",
@@ -169,9 +184,17 @@ fn distributions(files: &DatasetFiles, described: &Described, base: &str) -> Val
             },
         });
         if let Some(license) = &license {
-            body["dct:license"] = thing(license);
+            body["dct:license"] = license.clone();
         }
         body
     };
-    files.files.iter().map(one).collect()
+    files.iter().map(one).collect()
+}
+
+/// Returns the media type as it is registered; Croissant has names of its own for some.
+fn registered_type(path: &str) -> &'static str {
+    match media_type(path) {
+        "application/x-parquet" => "application/vnd.apache.parquet",
+        other => other,
+    }
 }

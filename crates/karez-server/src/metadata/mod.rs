@@ -9,6 +9,7 @@ mod atom;
 mod croissant;
 mod dcat;
 mod described;
+mod licences;
 mod oai;
 mod schema_org;
 mod sitemap;

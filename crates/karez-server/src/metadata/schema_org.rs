@@ -5,6 +5,7 @@ use karez_types::{RepoKind, Visibility};
 use serde_json::{Value, json};
 
 use super::described::{keywords, languages, license};
+use super::licences::licence_url;
 
 /// Describes a repository; nothing for what not everybody may see.
 pub(crate) fn json_ld(described: &Described, base: &str) -> Option<Value> {
@@ -33,7 +34,10 @@ pub(crate) fn json_ld(described: &Described, base: &str) -> Option<Value> {
         "conditionsOfAccess": if repo.gated == "false" { "open" } else { "on request" },
     });
     if let Some(license) = license(&described.card) {
-        body["license"] = license.into();
+        body["license"] = match licence_url(&license) {
+            Some(url) => url.into(),
+            None => json!({ "@type": "CreativeWork", "name": license }),
+        };
     }
     let (keywords, languages) = (keywords(repo), languages(&described.card));
     if !keywords.is_empty() {

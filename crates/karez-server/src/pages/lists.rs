@@ -3,8 +3,8 @@
 use axum::extract::{Extension, State};
 use axum::response::Response;
 use karez_hub::{
-    Actor, Direction, Facet, FacetCounts, OrderBy, RepoInfo, RepoPage, RepoSearch, RepoSort, SearchOrder, SearchQuery,
-    SearchResults, Way, label_name, language_code,
+    Actor, Described, Direction, Facet, FacetCounts, OrderBy, RepoInfo, RepoPage, RepoSearch, RepoSort, SearchOrder,
+    SearchQuery, SearchResults, Way, label_name, language_code,
 };
 use karez_pages::{FacetValue, FacetView, LIST_ITEMS, ListPage, Locale, Looser, Narrowing, RepoRow, list_page};
 use karez_types::{RepoKind, Visibility};
@@ -50,6 +50,8 @@ pub(super) fn row(info: &RepoInfo) -> RepoRow {
     let repo = &info.repo;
     RepoRow {
         address: repo.address(),
+        title: None,
+        summary: String::new(),
         is_private: repo.visibility == Visibility::Private,
         is_gated: repo.gated != "false",
         task: repo.pipeline_tag.as_deref().map(clip),
@@ -59,6 +61,27 @@ pub(super) fn row(info: &RepoInfo) -> RepoRow {
         likes: repo.likes,
         remote: info.origin.as_ref().map(|origin| origin.remote.clone()),
     }
+}
+
+/// Longest title and summary of a row, in characters.
+const ROW_CHARS_MAX: usize = 160;
+
+/// Returns repositories as lists show them, with what they are called and what they are.
+pub(super) async fn rows(state: &AppState, infos: &[RepoInfo]) -> ApiResult<Vec<RepoRow>> {
+    let described = state.hub.described(infos.iter().map(|info| info.repo.clone()).collect()).await?;
+    let told = |(info, described): (&RepoInfo, Described)| {
+        let name = info.repo.name.as_str();
+        let cut = |text: &str| -> String {
+            let mut cut: String = text.chars().take(ROW_CHARS_MAX).collect();
+            if cut.len() < text.len() {
+                cut.push('…');
+            }
+            cut
+        };
+        let title = Some(cut(&described.title)).filter(|title| !title.eq_ignore_ascii_case(name));
+        RepoRow { title, summary: cut(&described.summary), ..row(info) }
+    };
+    Ok(infos.iter().zip(described).map(told).collect())
 }
 
 /// Longest word of a card that a page shows among its facts, in characters.
@@ -187,13 +210,14 @@ async fn found(state: &AppState, asked: &Asked, kind: Option<RepoKind>) -> ApiRe
         facets: facet_views(&found, kind, asked.frame.locale),
         chosen,
         total: found.total,
+        missing: found.missing.iter().map(|word| clip(word)).collect(),
         looser: match found.way {
             Way::Words => None,
             Way::MostWords => Some(Looser::MostWords),
             Way::PartOfName => Some(Looser::PartOfName),
             Way::Typos => Some(Looser::Typos),
         },
-        rows: found.items.iter().map(row).collect(),
+        rows: rows(state, &found.items).await?,
         next: found.next,
     };
     Ok(page(asked, list_page(&asked.frame, &made)))

@@ -99,3 +99,15 @@ async fn without_an_index_the_catalog_narrows_or_says_so() {
     let busy = reader.send(reader.request(Method::GET, "/models?language=swa").header("accept", "text/html")).await;
     assert_eq!((busy.expect(503).header("retry-after")), "1");
 }
+
+#[tokio::test]
+async fn lists_say_what_is_what_and_which_word_nothing_has() {
+    let node = filled().await;
+    let reader = node.anonymous();
+    let list = page(&reader, "/models?search=clinic", "en").await;
+    assert!(list.contains("Clinic letters") && list.contains("Clinic notes"), "{list}");
+    let nothing = page(&reader, "/models?search=clinic+xyzzy", "en").await;
+    assert!(nothing.contains("Nothing here has “xyzzy”. Nothing was found."), "{nothing}");
+    let french = page(&reader, "/models?search=clinic+xyzzy", "fr").await;
+    assert!(french.contains("Rien ici ne contient “xyzzy”."), "{french}");
+}

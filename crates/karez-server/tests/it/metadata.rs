@@ -45,7 +45,13 @@ async fn a_dataset_is_described_as_croissant_and_dcat() {
     assert_eq!(body.header("content-type"), "application/ld+json");
     let body = body.json();
     assert_eq!(body["name"], "Mvua ya <Kilimanjaro> & co");
-    assert_eq!((&body["license"], &body["inLanguage"]), (&json!("cc-by-4.0"), &json!(["swa", "fra"])));
+    let licence = "https://creativecommons.org/licenses/by/4.0/";
+    assert_eq!((&body["license"], &body["inLanguage"]), (&json!(licence), &json!(["swa", "fra"])));
+    assert_eq!(body["version"], "2026.11.1");
+    assert!(
+        body["citeAs"].as_str().unwrap().starts_with("@misc{alice_rain, title={Mvua ya <Kilimanjaro>  co}"),
+        "{body}"
+    );
     let files = body["distribution"].as_array().unwrap();
     let csv = files.iter().find(|file| file["name"] == "data/a b.csv").unwrap();
     assert_eq!(csv["sha256"], "bc74a7fa1397473d45421da4e90c057cc4523fbcc1b0c9c1703638dbc15eb5d8");
@@ -56,7 +62,18 @@ async fn a_dataset_is_described_as_croissant_and_dcat() {
         table["field"].as_array().unwrap().iter().map(|field| field["name"].as_str().unwrap().to_owned()).collect()
     };
     assert_eq!(tables.iter().map(names).collect::<Vec<_>>(), [vec!["station", "mm"], vec!["t"]]);
+    let types: Vec<&Value> = tables[0]["field"].as_array().unwrap().iter().map(|field| &field["dataType"]).collect();
+    assert_eq!(types, ["sc:Text", "sc:Integer"]);
     let dcat = get(&node, "/api/datasets/alice/rain/dcat").await.json();
+    assert_eq!(dcat["dct:license"], Value::Null, "DCAT-AP 3 has it at the distributions");
+    assert_eq!(dcat["dcat:distribution"][0]["dct:license"]["@id"], licence);
+    let catalog = get(&node, "/-/catalog.jsonld").await.json();
+    let listed = catalog["dcat:dataset"][0]["dcat:distribution"].as_array().unwrap();
+    let file = listed.iter().find(|one| one["dct:title"] == "data/a b.csv").unwrap();
+    assert_eq!(file["dcat:byteSize"]["@value"], "20");
+    assert_eq!(file["spdx:checksum"]["spdx:checksumValue"]["@value"], csv["sha256"]);
+    assert_eq!(file["dcat:mediaType"]["@id"], "https://www.iana.org/assignments/media-types/text/csv");
+    assert!(listed.iter().all(|one| one["dct:license"]["@id"] == licence), "{listed:?}");
     let sums: Vec<&Value> = dcat["dcat:distribution"]
         .as_array()
         .unwrap()
@@ -202,4 +219,66 @@ async fn long_lists_go_on() {
     let second = node.anonymous().get(&next).await.expect(200).json();
     assert_eq!(second["dcat:dataset"].as_array().unwrap().len(), 3);
     assert!(second.get("hydra:view").is_none());
+}
+
+#[tokio::test]
+async fn tables_are_described_as_they_are() {
+    let node = TestNode::start().await;
+    let alice = node.client("alice");
+    // The card says other columns than one of its configurations has.
+    let card = b"---\ndataset_info:\n- config_name: default\n  features: [{name: a, dtype: int64}, {name: b, dtype: string}]\n- config_name: small\n  features: [{name: a, dtype: int64}]\nversion: v1.2.0\ncitation: Cite me.\nlicense: gemma\n---\n# T\n";
+    let files: [(&str, &[u8]); 8] = [
+        ("README.md", card),
+        ("small/t.csv", b"a,x,flag\n1,1.5,true\n2,,false\n"),
+        ("ragged.csv", b"a,b\n1,2\n1,2,3\n"),
+        ("latin1.csv", b"a,b\ncaf\xe9,2\n"),
+        ("header.csv", b"a,b\n"),
+        ("broken.jsonl", b"{\"a\": 1}\n{\"a\": 2\n"),
+        ("good.jsonl", b"\n{\"a\": 1, \"s\": \"x\", \"date\": \"2024-01-02\"}\n\n{\"a\": 2.5}\n"),
+        ("bad.parquet", b"PAR1\x00\x00\x00\x00PAR1"),
+    ];
+    publish(&alice, "dataset", "alice/t", "public", &files).await;
+    let body = get(&node, "/api/datasets/alice/t/croissant").await.json();
+    let told = |table: &Value| -> Vec<String> {
+        let field =
+            |field: &Value| format!("{} {}", field["name"].as_str().unwrap(), field["dataType"].as_str().unwrap());
+        std::iter::once(table["name"].as_str().unwrap().to_owned())
+            .chain(table["field"].as_array().unwrap().iter().map(field))
+            .collect()
+    };
+    assert_eq!(
+        body["recordSet"].as_array().unwrap().iter().map(told).collect::<Vec<_>>(),
+        [
+            vec!["good.jsonl", "a sc:Float", "date sc:DateTime", "s sc:Text"],
+            vec!["small/t.csv", "a sc:Integer", "x sc:Float", "flag sc:Boolean"],
+        ]
+    );
+    assert_eq!(
+        (&body["version"], &body["citeAs"], &body["license"]),
+        (&json!("1.2.0"), &json!("Cite me."), &json!("gemma"))
+    );
+    let dcat = get(&node, "/api/datasets/alice/t/dcat").await.json();
+    assert_eq!(
+        dcat["dcat:distribution"][0]["dct:license"],
+        json!({"@type": "dct:LicenseDocument", "dct:title": "gemma"})
+    );
+}
+
+#[tokio::test]
+async fn addresses_and_feeds_have_the_names_that_people_gave() {
+    let node = TestNode::start().await;
+    let alice = node.client("alice");
+    publish(
+        &alice,
+        "model",
+        "alice/Qwen3-0.6B-sw",
+        "public",
+        &[("README.md", b"---\npretty_name: Qwen in Swahili\nlicense: mit\n---\n")],
+    )
+    .await;
+    let sitemap = get(&node, "/sitemap.xml").await.text();
+    assert!(sitemap.contains("/alice/Qwen3-0.6B-sw</loc>"), "{sitemap}");
+    let feed = get(&node, "/models?search=qwen&licence=mit&format=atom").await.text();
+    assert!(feed.contains("<title>Qwen in Swahili · alice/Qwen3-0.6B-sw</title>"), "{feed}");
+    assert!(feed.contains("<title>models · qwen · licence: mit · "), "{feed}");
 }

@@ -242,3 +242,81 @@ async fn without_an_index_names_are_searched() {
     let ordered = SearchQuery { order: SearchOrder::Relevance, page_hits: 1, ..SearchQuery::of("canal") };
     assert_eq!(node.hub.search(&Actor::Anonymous, &ordered, None).await.unwrap().items.len(), 1);
 }
+
+/// A Parquet file with a footer and nothing else.
+fn parquet() -> Vec<u8> {
+    let text = include_str!("../../../karez-formats/tests/golden/parquet_footer.hex");
+    let digits: Vec<u8> = text.bytes().filter(u8::is_ascii_hexdigit).collect();
+    let footer = digits.chunks(2).map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap());
+    let mut file = b"PAR1".to_vec();
+    file.extend(footer);
+    let length = u32::try_from(file.len() - 4).unwrap();
+    file.extend(length.to_le_bytes());
+    file.extend(b"PAR1");
+    file
+}
+
+#[tokio::test]
+async fn columns_of_files_are_found() {
+    let node = TestNode::start().await;
+    let alice = node.client("alice");
+    alice.repo_create("dataset", "alice/t", "public").await;
+    let wide = format!("roofMaterial,uniquecolumnzeta\n{}", "tin,1\n".repeat(20_000));
+    let table = parquet();
+    let files: [(&str, &[u8]); 5] = [
+        ("README.md", b"# T\n"),
+        ("cases.csv", b"positivity_rate;station\n1;2\n"),
+        ("data/wide.csv", wide.as_bytes()),
+        ("rows.jsonl", b"{\"wellDepth\": 3, \"nested\": {\"inside\": 1}}\n"),
+        ("rows.parquet", &table),
+    ];
+    alice.commit("datasets/alice/t", "main", &files).await.expect(200);
+    for query in ["positivity_rate", "roof%20material", "uniquecolumnzeta", "wellDepth", "well%20depth", "price"] {
+        assert_eq!(list(&node.anonymous(), &format!("/api/datasets?search={query}")).await, ["alice/t"], "{query}");
+    }
+    // They go with the file.
+    alice.commit("datasets/alice/t", "main", &[("data/wide.csv", b"other\n1\n")]).await.expect(200);
+    assert!(list(&node.anonymous(), "/api/datasets?search=uniquecolumnzeta").await.is_empty());
+}
+
+#[tokio::test]
+async fn what_fields_of_a_card_say_is_found() {
+    let node = TestNode::start().await;
+    let alice = node.client("alice");
+    let card = "---\nlicense: apache-2.0\nlibrary_name: transformers\nbase_model: openai/whisper-small\npipeline_tag: fill-mask\nlanguage: [quy, sw]\ndatasets: [alice/agua-potable]\ntags: ['sdg:13', 'campaign:well-being', ai]\n---\n# M\n";
+    publish(&alice, "model", "alice/m", "public", card).await;
+    let own = "---\nlicense: other\nlicense_name: noodl\nsize_categories: 1K<n<10K\n---\n# D\n";
+    publish(&alice, "dataset", "alice/d", "public", own).await;
+    for query in [
+        "apache 2.0",
+        "apache-2.0",
+        "transformers",
+        "whisper-small",
+        "openai/whisper-small",
+        "sdg:13",
+        "SDG 13",
+        "sdg13",
+        "well-being",
+        "remplissage de masque",
+        "kiswahili",
+        "agua-potable",
+    ] {
+        assert_eq!(
+            list(&node.anonymous(), &format!("/api/models?search={}", percent(query))).await,
+            ["alice/m"],
+            "{query}"
+        );
+    }
+    for query in ["noodl", "1K<n<10K"] {
+        assert_eq!(
+            list(&node.anonymous(), &format!("/api/datasets?search={}", percent(query))).await,
+            ["alice/d"],
+            "{query}"
+        );
+    }
+    // Only what its author wrote as a tag is one.
+    let query = SearchQuery { facet_values: 10, kinds: vec![karez_types::RepoKind::Model], ..SearchQuery::of("") };
+    let page = node.hub.search(&Actor::Anonymous, &query, None).await.unwrap();
+    let tags = page.facets.iter().find(|one| one.facet == Facet::Tag).unwrap();
+    assert_eq!(tags.values, [("ai".to_owned(), 1)]);
+}

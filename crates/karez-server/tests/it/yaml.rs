@@ -17,6 +17,8 @@ async fn answers_are_json_whatever_the_outcome() {
     assert_eq!(empty["warnings"][0]["message"], "empty or missing yaml metadata in repo card");
     let bad = check("---\nlicense: none-of-these\n---\n").await.expect(400).json();
     assert!(bad["errors"][0]["message"].as_str().unwrap().starts_with("\"license\" must be one of"));
+    let near = check("---\nlicense: MIT\n---\n# Hi").await.expect(400).json();
+    assert!(near["errors"][0]["message"].as_str().unwrap().ends_with("is it `mit`?"), "{near}");
     check("---\na: [b\n---\n").await.expect(400);
     // The same linter as the pages: advice does not refuse, what other programs cannot read does.
     let advised = check("---\nlicense: mit\npipeline-tag: text-generation\n---\n# Hi").await.expect(200).json();
