@@ -104,7 +104,8 @@ pub use karez_catalog::{
 /// For the advice on cards.
 pub use karez_formats::card::{Finding, YamlError};
 pub use karez_preview::{
-    Answer, Column, Config, Format, Media, PAGE_ROWS_MAX, PreviewError, Question, Row, Split, Trouble, media_of_bytes,
+    Answer, Column, Config, Format, Media, Note, NoteKind, PAGE_ROWS_MAX, PreviewError, Question, Row, Split, Trouble,
+    media_of_bytes,
 };
 pub use karez_search::{
     Facet, FacetCounts, IndexPlace, OrderBy, SearchError, SearchOrder, SearchQuery, Way, label_name, language_code,
