@@ -10,7 +10,8 @@ use bytes::Bytes;
 use karez_formats::gguf::Gguf;
 use karez_formats::safetensors;
 use karez_preview::{
-    DataFile, FileBrief, Format, Hint, Outcome, Question, Request, Source, Split, answer, folder, media_of_bytes,
+    DataFile, FileBrief, Format, Hint, Outcome, Question, ReaderOptions, Request, Source, Split, answer, folder,
+    media_of_bytes,
 };
 use libfuzzer_sys::fuzz_target;
 
@@ -54,14 +55,21 @@ fn question(asked: u8) -> Question {
 
 fn ask(format: Format, path: &str, file: &Bytes, question: Question) -> Outcome {
     let files = vec![DataFile { path: path.to_owned(), file_bytes: file.len() as u64 }];
-    let brief = FileBrief { path: path.to_owned(), file_bytes: file.len() as u64, hint: Hint::default() };
+    let brief = FileBrief { path: path.to_owned(), file_bytes: file.len() as u64, is_far: false, hint: Hint::default() };
     let mut splits = [Split { name: "train".to_owned(), files, folder: None }];
     if let Format::Images | Format::Sounds = format {
         folder::arrange(&mut splits);
     }
     let folder = splits[0].folder.clone();
-    let request =
-        Request { question, format, files: vec![brief], folder, soft_millis: 0, answer_bytes_max: ANSWER_BYTES_MAX };
+    let request = Request {
+        question,
+        format,
+        options: ReaderOptions::default(),
+        files: vec![brief],
+        folder,
+        soft_millis: 0,
+        answer_bytes_max: ANSWER_BYTES_MAX,
+    };
     let looks = Cell::new(0);
     let is_over = || {
         looks.set(looks.get() + 1);

@@ -12,6 +12,8 @@ const ENTRIES_MAX: u64 = 65_536;
 const DIMENSIONS_MAX: u32 = 8;
 /// Most tensors that are kept; the largest models have some thousand.
 pub const TENSORS_MAX: usize = 2_000;
+/// Bytes that a tensor takes in the list at least: the length of its name, its dimensions, kind and place.
+const TENSOR_BYTES_MIN: u64 = 24;
 /// Longest name of a tensor that is kept, in bytes (ggml, `GGML_MAX_NAME`: 64).
 const NAME_BYTES_MAX: usize = 256;
 /// Longest key, and longest text that is kept; longer ones are passed over.
@@ -140,7 +142,15 @@ impl Gguf {
     /// When the bytes are something else or no honest file has them. Bytes that end early are no
     /// error.
     pub fn parse(front: &[u8]) -> Result<Gguf, GgufError> {
-        let mut reader = Reader { rest: front };
+        Gguf::parse_file(front, u64::MAX)
+    }
+
+    /// Reads the front of a file of a known length, in bytes: counts and lengths that it has no room for are refused.
+    ///
+    /// # Errors
+    /// As [`Gguf::parse`].
+    pub fn parse_file(front: &[u8], file_bytes: u64) -> Result<Gguf, GgufError> {
+        let mut reader = Reader { rest: front, file_bytes };
         let mut gguf =
             Gguf { version: 0, tensor_count: 0, metadata: BTreeMap::new(), parameters: None, tensors: Vec::new() };
         match reader.file(&mut gguf) {
@@ -226,6 +236,7 @@ impl Gguf {
 
 struct Reader<'a> {
     rest: &'a [u8],
+    file_bytes: u64,
 }
 
 impl<'a> Reader<'a> {
@@ -242,6 +253,7 @@ impl<'a> Reader<'a> {
         if entry_count > ENTRIES_MAX {
             return malformed("too many metadata entries");
         }
+        self.has_room(tensor_count, TENSOR_BYTES_MIN, "it has no room for so many tensors")?;
         (gguf.version, gguf.tensor_count) = (version, tensor_count);
         for _ in 0..entry_count {
             let key_bytes = self.u64()?;
@@ -323,6 +335,9 @@ impl<'a> Reader<'a> {
             8 | 9 => 0,
             _ => return malformed("an array has an unknown type"),
         };
+        // A text is at least its length, an array its type and length.
+        let least_bytes = if element_type == 9 { 12 } else { element_bytes.max(if element_type == 8 { 8 } else { 1 }) };
+        self.has_room(length, least_bytes, "it has no room for so long an array")?;
         if element_bytes > 0 {
             self.take(length.saturating_mul(element_bytes))?;
             return Ok(length);
@@ -338,7 +353,13 @@ impl<'a> Reader<'a> {
         Ok(length)
     }
 
+    /// Refuses a count of things that the whole file is too short for.
+    fn has_room(&self, count: u64, least_bytes: u64, what: &'static str) -> Read<()> {
+        if count.saturating_mul(least_bytes) > self.file_bytes { malformed(what) } else { Ok(()) }
+    }
+
     fn take(&mut self, count: u64) -> Read<&'a [u8]> {
+        self.has_room(count, 1, "something in it is longer than the file")?;
         let count = usize::try_from(count).map_err(|_| Stop::End)?;
         let (taken, rest) = self.rest.split_at_checked(count).ok_or(Stop::End)?;
         self.rest = rest;
@@ -459,6 +480,20 @@ mod tests {
         assert!(Gguf::parse(&file(0, &[endless])).unwrap().metadata.is_empty());
         assert_eq!(Gguf::parse(b"GGUF\0\0\0\x03aaaaaaaaaaaaaaaa"), Err(GgufError::Version(0x0300_0000)));
         assert_eq!(Gguf::parse(b"PK\x03\x04 and more"), Err(GgufError::Magic));
+    }
+
+    #[test]
+    fn what_the_file_has_no_room_for_is_refused() {
+        let whole = sample();
+        let file_bytes = whole.len() as u64;
+        assert_eq!(Gguf::parse_file(&whole, file_bytes).unwrap(), Gguf::parse(&whole).unwrap());
+        assert_eq!(Gguf::parse_file(&whole[..100], file_bytes).unwrap().tensor_count, 2, "cut off, and honest");
+        let array = |kind: u32| entry("a", 9, &[&kind.to_le_bytes()[..], &(1u64 << 60).to_le_bytes()].concat());
+        let long_key = [file(0, &[]), (1u64 << 40).to_le_bytes().to_vec()].concat();
+        for lie in [file(1 << 60, &[]), file(0, &[array(8)]), file(0, &[array(4)]), file(0, &[array(9)])] {
+            assert!(matches!(Gguf::parse_file(&lie, lie.len() as u64), Err(GgufError::Malformed(_))));
+        }
+        assert!(Gguf::parse_file(&long_key, long_key.len() as u64).is_ok(), "no entry is read");
     }
 
     proptest! {

@@ -133,6 +133,9 @@ pub enum HubError {
     /// The node is busy; the same request may work in a moment.
     #[error("the node is busy; try again in a moment")]
     Busy,
+    /// Who asks has too much under way; it works again when some of that is done.
+    #[error("{0}; try again in a moment")]
+    TooMany(String),
     /// The origin of a repository did not answer, or not in time; what is held here still works.
     #[error("{0}")]
     OriginSilent(String),

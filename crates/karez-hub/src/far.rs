@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock, Weak};
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
-use futures::stream::BoxStream;
+use futures::stream::{BoxStream, TryStreamExt};
 use karez_catalog::Repo;
 use karez_formats::git::TreeMode;
 use karez_types::{ByteRange, GitOid, RepoPath, Revision, Sha256};
@@ -43,6 +43,16 @@ pub trait FarFiles: Send + Sync {
         file: FarFile,
         range: ByteRange,
     ) -> BoxFuture<'a, HubResult<FileStream>>;
+
+    /// Reads a range of a file for a caller who may read the repository, and has nothing else of it brought. The file is
+    /// not kept. Where its origin tells no hashes of chunks, what comes is not verified: it is for looking at.
+    fn part_read<'a>(
+        &'a self,
+        actor: &'a Actor,
+        repo: &'a Repo,
+        file: FarFile,
+        range: ByteRange,
+    ) -> BoxFuture<'a, HubResult<Bytes>>;
 }
 
 /// Who brings bytes; nobody on a node without remotes.
@@ -79,6 +89,32 @@ impl Hub {
         match far {
             Some(far) => far.file_stream(actor, repo, file, range).await,
             None => Err(HubError::Missing(format!("the bytes of {} are not on this node", file.path))),
+        }
+    }
+}
+
+impl Hub {
+    /// Reads a range of a large file that is not readable through its repository yet, without bringing the rest.
+    ///
+    /// # Errors
+    /// [`HubError::Missing`] when the repository is the node's own, or nobody brings bytes.
+    pub(crate) async fn far_part_read(
+        &self,
+        actor: &Actor,
+        repo: &Repo,
+        file: FarFile,
+        range: ByteRange,
+    ) -> HubResult<Bytes> {
+        if self.mirror_file_attach(repo, file.sha256).await?
+            && let Some(row) = self.catalog.file_by_sha256(&file.sha256).await?
+            && row.file_bytes == file.file_bytes
+        {
+            let parts: Vec<Bytes> = self.file_stream(&row, range).try_collect().await?;
+            return Ok(parts.concat().into());
+        }
+        match self.far.0.get().and_then(Weak::upgrade).filter(|_| repo.mirror.is_some()) {
+            Some(far) => far.part_read(actor, repo, file, range).await,
+            None => Err(crate::resolve::not_here(&file.path)),
         }
     }
 }

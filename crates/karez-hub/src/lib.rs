@@ -112,7 +112,8 @@ pub use karez_catalog::{
 pub use karez_formats::card::{Finding, LICENSE_IDS, YamlError};
 pub use karez_formats::table_head::ColumnKind;
 pub use karez_preview::{
-    Answer, Column, Config, Format, Media, PAGE_ROWS_MAX, PreviewError, Question, Row, Split, Trouble, media_of_bytes,
+    Answer, Column, Config, Format, Media, Note, NoteKind, PAGE_ROWS_MAX, PreviewError, Question, Row, Split, Trouble,
+    media_of_bytes,
 };
 pub use karez_search::{
     Facet, FacetCounts, IndexPlace, OrderBy, SearchError, SearchOrder, SearchQuery, Way, label_name, language_code,

@@ -147,7 +147,7 @@ impl Hub {
     }
 
     /// Reads an index: its metadata, and the files that it names, which lie beside it.
-    async fn index_read(
+    pub(crate) async fn index_read(
         &self,
         far_for: Option<&Actor>,
         repo: &Repo,

@@ -69,7 +69,9 @@ pub use view::sign_in::{
     InvitedPage, NamePage, SignInPage, invited as invited_page, newcomer as newcomer_page, sign_in as sign_in_page,
 };
 pub use view::upstream::{HeardOf, UpstreamLine, UpstreamTyped, UpstreamsPage, upstreams as upstreams_page};
-pub use view::viewer::{Bar, ColumnFigures, DataCell, DataColumn, DataShown, ViewerPage, viewer as viewer_page};
+pub use view::viewer::{
+    Bar, ColumnFigures, DataCell, DataColumn, DataNote, DataShown, ViewerPage, WhyNot, viewer as viewer_page,
+};
 pub use view::weights::{TensorRow, WEIGHTS_ROWS_MAX, Weights};
 
 /// Bytes of a card that the page of its repository shows; the rest is one click away. Text that compresses

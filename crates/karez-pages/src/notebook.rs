@@ -28,16 +28,26 @@ pub enum NotebookCell {
     Picture(u64),
 }
 
-/// Reads a notebook (nbformat 4), up to so many bytes of what it shows; nothing when it is none. The second value
+/// Reads a notebook (nbformat 4, or 3 with its worksheets), up to so many bytes of what it shows; nothing when it is none. The second value
 /// says whether there is more.
 pub fn read(text: &str, place: CardPlace<'_>, bytes_max: usize) -> Option<(Vec<NotebookCell>, bool)> {
     let notebook: Value = serde_json::from_str(text).ok()?;
-    let cells = notebook.get("cells")?.as_array()?;
+    let sheets = notebook.get("worksheets").and_then(Value::as_array);
+    let cells: Vec<&Value> = match (notebook.get("cells").and_then(Value::as_array), sheets) {
+        (Some(cells), _) => cells.iter().collect(),
+        (None, Some(sheets)) => sheets.iter().filter_map(|sheet| sheet.get("cells")?.as_array()).flatten().collect(),
+        (None, None) => return None,
+    };
     let mut reader = Reader { place, left_bytes: bytes_max, found: Vec::new(), is_cut: cells.len() > CELLS_MAX };
-    for cell in cells.iter().take(CELLS_MAX) {
-        let source = joined(cell.get("source"));
+    for cell in cells.into_iter().take(CELLS_MAX) {
+        let source = joined(cell.get("source").or_else(|| cell.get("input")));
         match cell.get("cell_type").and_then(Value::as_str) {
             Some("markdown") => reader.text(&source),
+            // Only format 3 has these.
+            Some("heading") => {
+                let level = cell.get("level").and_then(Value::as_u64).unwrap_or(1).clamp(1, 6);
+                reader.text(&format!("{} {source}", "#".repeat(usize::try_from(level).unwrap_or(1))));
+            }
             Some("code") => {
                 reader.plain(source, NotebookCell::Code);
                 let outputs = cell.get("outputs").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
@@ -80,7 +90,14 @@ impl Reader<'_> {
     }
 
     fn output(&mut self, output: &Value) {
-        let Some(data) = output.get("data") else {
+        let old = || {
+            // Format 3 has the kinds beside one another, by shorter names.
+            let kinds = [("png", "image/png"), ("jpeg", "image/jpeg"), ("svg", "image/svg+xml"), ("html", "text/html")];
+            let (old, new) = kinds.iter().find(|(old, _)| output.get(old).is_some())?;
+            Some(serde_json::json!({ *new: output.get(old), "text/plain": output.get("text") }))
+        };
+        let data = output.get("data").cloned().or_else(old);
+        let Some(data) = &data else {
             let lines = output.get("traceback").or_else(|| output.get("text"));
             return self.plain(without_colours(&joined(lines)), NotebookCell::Printed);
         };
@@ -143,6 +160,29 @@ mod tests {
     use serde_json::json;
 
     const PLACE: CardPlace<'_> = CardPlace { repo_url: "/o/n", revision: "main", folder: "" };
+
+    #[test]
+    fn notebooks_of_format_3_are_shown() {
+        let book = json!({ "nbformat": 3, "worksheets": [{ "cells": [
+            { "cell_type": "heading", "level": 2, "source": "Title" },
+            { "cell_type": "code", "input": ["print(6*7)"], "outputs": [
+                { "output_type": "stream", "text": "42\n" },
+                { "output_type": "pyout", "html": "<b>x</b><script>alert(1)</script>", "text": "x" },
+                { "output_type": "display_data", "png": "AAAA", "text": "<Figure>" },
+            ] },
+        ] }] });
+        let (cells, is_cut) = read(&book.to_string(), PLACE, 10_000).unwrap();
+        assert!(!is_cut);
+        let [text, code, printed, made, picture] = &cells[..] else { panic!("{cells:?}") };
+        assert!(matches!(text, NotebookCell::Text(text) if text.0.contains("Title</h")), "{text:?}");
+        assert!(matches!(code, NotebookCell::Code(code) if code == "print(6*7)"), "{code:?}");
+        assert!(matches!(printed, NotebookCell::Printed(text) if text == "42\n"), "{printed:?}");
+        assert!(
+            matches!(made, NotebookCell::Made(made) if made.0.contains("<b>x</b>") && !made.0.contains("alert")),
+            "{made:?}"
+        );
+        assert!(matches!(picture, NotebookCell::Picture(3)), "{picture:?}");
+    }
 
     #[test]
     fn cells_are_shown_and_nothing_runs() {

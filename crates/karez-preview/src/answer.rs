@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::arrow_cell;
 use crate::cut::Cutter;
-use crate::error::{PreviewError, PreviewResult};
+use crate::error::{PreviewError, PreviewResult, Trouble};
 use crate::predicate::{OrderBy, Predicate};
 use crate::question::{Answer, PAGE_ROWS_MAX, Question, Request, Row};
 use crate::source::Source;
@@ -23,6 +23,8 @@ const WORDS_MAX: usize = 16;
 const QUERY_BYTES_MAX: usize = 1_000;
 /// Found rows that lie this close are read together.
 const GAP_ROWS: u64 = 64;
+/// Times that a question is answered again because wider types were found. The second holds what the first has read.
+const AGAIN_MAX: usize = 3;
 /// Largest cell whose bytes are given out alone.
 const CELL_BYTES_MAX: usize = 8 << 20;
 
@@ -33,38 +35,75 @@ const CELL_BYTES_MAX: usize = 8 << 20;
 pub fn answer(request: &Request, sources: Vec<Source>, is_over: &dyn Fn() -> bool) -> PreviewResult<Answer> {
     let of_all = |error| PreviewError { is_of_all: true, ..error };
     let mut split = SplitTable::open(request, sources).map_err(of_all)?;
-    let all: Vec<usize> = (0..split.columns().len()).collect();
+    let mut found = match once(&mut split, request, is_over) {
+        // The column that it names may turn up further down.
+        Err(error) if error.trouble == Trouble::Question => {
+            let is_other = split.count(is_over)?.1 && split.widen();
+            if is_other { once(&mut split, request, is_over)? } else { return Err(error) }
+        }
+        first => first?,
+    };
+    let mut is_settled = true;
+    for _ in 0..AGAIN_MAX {
+        // Values were read that the types did not hold: what was read is read again by the wider types. Where there is
+        // no time for that, the answer is that of the rows before, as they were taken then.
+        let is_page = matches!(request.question, Question::Rows { .. });
+        if !split.widen() {
+            is_settled = true;
+            break;
+        }
+        is_settled = false;
+        if is_over() && !(is_page && split.is_quick()) {
+            break;
+        }
+        if !is_page && !split.count(is_over)?.1 {
+            break;
+        }
+        split.widen();
+        found = once(&mut split, request, is_over)?;
+    }
+    found.memory_bytes = split.memory_bytes();
+    found.hints = split.hints();
+    found.are_types_sure = is_settled && split.are_types_sure();
+    found.notes = split.notes();
+    Ok(found)
+}
+
+/// Answers a question by the types that are known now.
+fn once(split: &mut SplitTable, request: &Request, is_over: &dyn Fn() -> bool) -> PreviewResult<Answer> {
+    let columns = split.columns().to_vec();
+    let all: Vec<usize> = (0..columns.len()).collect();
     let mut found = match &request.question {
         Question::Describe => Answer::default(),
         Question::Rows { offset, length } => {
             let mut cutter = Cutter::new(request.answer_bytes_max);
-            rows(&mut split, *offset, (*length).min(PAGE_ROWS_MAX), &all, &mut cutter, is_over)?;
+            rows(split, *offset, (*length).min(PAGE_ROWS_MAX), &all, &mut cutter, is_over)?;
             Answer { rows: cutter.finish()?, ..Answer::default() }
         }
         Question::Search { query, offset, length } => {
             let search = Search::new(query, split.columns())?;
             let page = Page { offset: *offset, length: (*length).min(PAGE_ROWS_MAX) };
-            found_rows(&mut split, &Looking::Words(search), None, page, request, is_over)?
+            found_rows(split, &Looking::Words(search), None, page, request, is_over)?
         }
         Question::Filter { condition, order_by, offset, length } => {
             let looking = match condition.trim() {
                 "" => Looking::All,
-                condition => Looking::Condition(Predicate::parse(condition)?),
+                condition => Looking::Condition(Predicate::parse(condition)?.with_labels(split.columns())),
             };
             let order = (!order_by.trim().is_empty()).then(|| OrderBy::parse(order_by)).transpose()?;
             let page = Page { offset: *offset, length: (*length).min(PAGE_ROWS_MAX) };
-            found_rows(&mut split, &looking, order.as_ref(), page, request, is_over)?
+            found_rows(split, &looking, order.as_ref(), page, request, is_over)?
         }
-        Question::Statistics => statistics(&mut split, is_over)?,
-        Question::Cell { row, column } => cell(&mut split, *row, column)?,
+        Question::Statistics => statistics(split, is_over)?,
+        Question::Cell { row, column } => cell(split, *row, column)?,
     };
     if let Question::Describe | Question::Rows { .. } = request.question {
         let (rows, is_whole) = split.count(is_over)?;
-        (found.rows_total, found.is_partial) = (rows, !is_whole);
+        let last = found.rows.last().map_or(0, |row| row.row + 1);
+        (found.rows_total, found.is_partial) = (rows.max(last), !is_whole);
+        found.rows_seen = found.rows_total;
     }
-    found.memory_bytes = split.memory_bytes();
-    found.hints = split.hints();
-    found.columns = split.columns().to_vec();
+    found.columns = columns;
     Ok(found)
 }
 
@@ -180,7 +219,8 @@ impl Ord for Rank {
     fn cmp(&self, other: &Rank) -> std::cmp::Ordering {
         use std::cmp::Ordering;
         let number = |cell: Cell<'_>| match cell {
-            Cell::Int(number) | Cell::Time(number) => Some(number as f64),
+            Cell::Int(number) => Some(number as f64),
+            Cell::Time(number) => Some(number as f64),
             Cell::Float(number) => Some(number),
             Cell::Bool(is) => Some(f64::from(u8::from(is))),
             Cell::List(length) => Some(length as f64),
@@ -226,7 +266,9 @@ fn found_rows(
     let end = page.offset.saturating_add(page.length);
     let ranked_max = usize::try_from(end).unwrap_or(usize::MAX).min(ORDERED_ROWS_MAX);
     let (mut total, mut numbers, mut ranks) = (0u64, Vec::new(), BinaryHeap::new());
+    let mut rows_seen = 0;
     let is_whole = split.read(0, u64::MAX, &places, is_over, &mut |first, batch| {
+        rows_seen = first + batch.rows() as u64;
         let wanted = looking.wanted(&batch);
         let mut keys = Vec::new();
         if order.is_some() {
@@ -258,7 +300,7 @@ fn found_rows(
         numbers = ranks.into_sorted_vec().into_iter().skip(skip).map(|rank| rank.row).collect();
     }
     let rows = read_numbers(split, &numbers, request)?;
-    Ok(Answer { rows, rows_total: total, is_partial: !is_whole, ..Answer::default() })
+    Ok(Answer { rows, rows_total: total, is_partial: !is_whole, rows_seen, ..Answer::default() })
 }
 
 /// Reads the rows with these numbers, and puts them into the order of the numbers.
@@ -354,7 +396,7 @@ fn statistics(split: &mut SplitTable, is_over: &dyn Fn() -> bool) -> PreviewResu
         Ok(Flow::On)
     })?;
     let (rows_total, statistics) = figures.finish();
-    Ok(Answer { statistics, rows_total, is_partial: !is_whole, ..Answer::default() })
+    Ok(Answer { statistics, rows_total, is_partial: !is_whole, rows_seen: rows_total, ..Answer::default() })
 }
 
 fn cell(split: &mut SplitTable, row: u64, column: &str) -> PreviewResult<Answer> {

@@ -48,13 +48,11 @@ pub fn visit(array: &dyn Array, visit: &mut dyn FnMut(usize, Cell<'_>)) {
         DataType::Int8 => number!(Int8Type, |n: i8| Cell::Int(n.into())),
         DataType::Int16 => number!(Int16Type, |n: i16| Cell::Int(n.into())),
         DataType::Int32 => number!(Int32Type, |n: i32| Cell::Int(n.into())),
-        DataType::Int64 => number!(Int64Type, Cell::Int),
+        DataType::Int64 => number!(Int64Type, |n: i64| Cell::Int(n.into())),
         DataType::UInt8 => number!(UInt8Type, |n: u8| Cell::Int(n.into())),
         DataType::UInt16 => number!(UInt16Type, |n: u16| Cell::Int(n.into())),
         DataType::UInt32 => number!(UInt32Type, |n: u32| Cell::Int(n.into())),
-        DataType::UInt64 => {
-            number!(UInt64Type, |n: u64| i64::try_from(n).map_or(Cell::Float(n as f64), Cell::Int))
-        }
+        DataType::UInt64 => number!(UInt64Type, |n: u64| Cell::Int(n.into())),
         DataType::Float16 => {
             each!(array.as_primitive::<Float16Type>(), row => |typed: &&arrow_array::Float16Array, row: usize| float(typed.value(row).to_f64()))
         }
@@ -195,13 +193,35 @@ pub fn to_json(array: &dyn Array, row: usize, depth: usize) -> PreviewResult<Val
             moment::clock(array.as_primitive::<Time64MicrosecondType>().value(row)).into()
         }
         DataType::Time64(_) => moment::clock(array.as_primitive::<Time64NanosecondType>().value(row) / 1_000).into(),
-        DataType::Duration(unit) => match unit {
-            TimeUnit::Second => array.as_primitive::<DurationSecondType>().value(row),
-            TimeUnit::Millisecond => array.as_primitive::<DurationMillisecondType>().value(row),
-            TimeUnit::Microsecond => array.as_primitive::<DurationMicrosecondType>().value(row),
-            TimeUnit::Nanosecond => array.as_primitive::<DurationNanosecondType>().value(row),
+        DataType::Duration(unit) => {
+            let (count, micros) = match unit {
+                TimeUnit::Second => (array.as_primitive::<DurationSecondType>().value(row), 1_000_000),
+                TimeUnit::Millisecond => (array.as_primitive::<DurationMillisecondType>().value(row), 1_000),
+                TimeUnit::Microsecond => (array.as_primitive::<DurationMicrosecondType>().value(row), 1),
+                TimeUnit::Nanosecond => {
+                    (array.as_primitive::<DurationNanosecondType>().value(row).div_euclid(1_000), 1)
+                }
+            };
+            moment::duration(i128::from(count) * micros).into()
         }
-        .into(),
+        DataType::Timestamp(unit, zone) => {
+            let mut text = String::new();
+            let zone = zone.as_deref();
+            let offset_micros = zone.and_then(moment::offset_secs).unwrap_or(0) * 1_000_000;
+            visit(array.slice(row, 1).as_ref(), &mut |_, cell| {
+                let Cell::Time(micros) = cell else { return };
+                text = moment::moment(micros.saturating_add(offset_micros));
+            });
+            if *unit == TimeUnit::Nanosecond {
+                let nanos = array.as_primitive::<TimestampNanosecondType>().value(row).rem_euclid(1_000_000_000);
+                if nanos % 1_000 != 0 {
+                    text.truncate(text.find('.').unwrap_or(text.len()));
+                    text.push_str(&format!(".{nanos:09}"));
+                }
+            }
+            text.push_str(&zone.map_or_else(String::new, moment::offset_shown));
+            text.into()
+        }
         DataType::Decimal128(_, _) => array.as_primitive::<Decimal128Type>().value_as_string(row).into(),
         DataType::Decimal256(_, _) => array.as_primitive::<Decimal256Type>().value_as_string(row).into(),
         DataType::List(_) => list(array.as_list::<i32>().value(row))?,
@@ -245,11 +265,17 @@ fn shortest(number: f32) -> Value {
     number.to_string().parse::<f64>().ok().filter(|number| number.is_finite()).map_or(Value::Null, Value::from)
 }
 
+/// Returns a whole number of 64 bits, with a sign or without; a longer one as a fraction.
+pub fn whole(number: i128) -> Value {
+    let signed = i64::try_from(number).map(Value::from);
+    signed.or_else(|_| u64::try_from(number).map(Value::from)).unwrap_or_else(|_| (number as f64).into())
+}
+
 fn plain(cell: Cell<'_>) -> Value {
     match cell {
         Cell::Null | Cell::List(_) | Cell::Other => Value::Null,
         Cell::Bool(is) => is.into(),
-        Cell::Int(number) => number.into(),
+        Cell::Int(number) => whole(number),
         // Not a number and infinity have no place in JSON.
         Cell::Float(number) => number.into(),
         Cell::Text(text) => text.into(),

@@ -22,6 +22,11 @@ pub enum Format {
 }
 
 impl Format {
+    /// Tells whether types are guessed from values, since the file does not say them.
+    pub fn is_guessed(self) -> bool {
+        matches!(self, Format::Csv | Format::Tsv | Format::Json)
+    }
+
     /// Returns the name of the part of the `datasets` library that loads it.
     pub fn builder(self) -> &'static str {
         match self {

@@ -5,22 +5,20 @@ use std::collections::HashMap;
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
-use serde_json::{Map, Number, Value, json};
+use serde_json::{Number, Value};
 
+use crate::encoding::Origin;
 use crate::error::{PreviewError, PreviewResult};
-use crate::format::Packing;
+use crate::look::Look;
 use crate::records::{Feed, Records};
-use crate::source::Source;
-use crate::table::Column;
-use crate::unpack::unpacked;
+use crate::table::{Column, Hint};
 
 /// Bytes of one value at the top.
 const VALUE_BYTES_MAX: usize = 16 << 20;
 /// Columns of one file.
 const COLUMNS_MAX: usize = 20_000;
-/// Values that types are taken from, and their bytes.
-const SAMPLE_VALUES: usize = 2_000;
-const SAMPLE_BYTES: u64 = 4 << 20;
+/// Bytes of a key that is compared with the one that a card names.
+const KEY_BYTES_MAX: usize = 64 << 10;
 
 /// An object with its names in the order in which they stand; the last of two that are the same counts.
 struct Row(Vec<(String, Value)>);
@@ -84,125 +82,119 @@ fn alone(value: Value) -> Row {
     Row(vec![("text".to_owned(), value)])
 }
 
-/// What the values of a column look like, as far as they were seen.
-#[derive(Debug, Clone, PartialEq)]
-enum Look {
-    Nothing,
-    Bool,
-    Int,
-    Float,
-    Text,
-    List(Box<Look>),
-    Object(Vec<(String, Look)>),
-    Mixed,
-}
-
-/// Fields of an object, and depth, that are followed.
-const FIELDS_MAX: usize = 1_000;
-const DEPTH_MAX: usize = 32;
-
-impl Look {
-    fn of(value: &Value, depth: usize) -> Look {
-        match value {
-            Value::Null => Look::Nothing,
-            Value::Bool(_) => Look::Bool,
-            Value::Number(number) if number.is_i64() => Look::Int,
-            Value::Number(_) => Look::Float,
-            Value::String(_) => Look::Text,
-            _ if depth > DEPTH_MAX => Look::Mixed,
-            Value::Array(items) => {
-                let items = items.iter().take(FIELDS_MAX).map(|item| Look::of(item, depth + 1));
-                Look::List(Box::new(items.fold(Look::Nothing, Look::with)))
-            }
-            Value::Object(fields) => Look::Object(
-                fields
-                    .iter()
-                    .take(FIELDS_MAX)
-                    .map(|(name, value)| (name.clone(), Look::of(value, depth + 1)))
-                    .collect(),
-            ),
-        }
-    }
-
-    fn with(self, other: Look) -> Look {
-        match (self, other) {
-            (Look::Nothing, look) | (look, Look::Nothing) => look,
-            (Look::Int | Look::Float, Look::Float) | (Look::Float, Look::Int) => Look::Float,
-            (Look::List(one), Look::List(other)) => Look::List(Box::new(one.with(*other))),
-            (Look::Object(mut fields), Look::Object(others)) => {
-                for (name, look) in others {
-                    match fields.iter().position(|(known, _)| *known == name) {
-                        Some(at) => fields[at].1 = std::mem::replace(&mut fields[at].1, Look::Nothing).with(look),
-                        None if fields.len() < FIELDS_MAX => fields.push((name, look)),
-                        None => {}
-                    }
-                }
-                Look::Object(fields)
-            }
-            (one, other) if one == other => one,
-            _ => Look::Mixed,
-        }
-    }
-
-    fn feature(&self) -> Value {
-        let value = |dtype: &str| json!({ "dtype": dtype, "_type": "Value" });
-        match self {
-            Look::Nothing => value("null"),
-            Look::Bool => value("bool"),
-            Look::Int => value("int64"),
-            Look::Float => value("float64"),
-            Look::Text => value("string"),
-            Look::List(item) => json!({ "feature": item.feature(), "_type": "List" }),
-            Look::Object(fields) => {
-                Value::Object(fields.iter().map(|(name, look)| (name.clone(), look.feature())).collect::<Map<_, _>>())
-            }
-            Look::Mixed => json!({ "_type": "Json" }),
-        }
-    }
-}
-
 /// The values of a JSON file.
 pub struct JsonRows {
+    field: Option<String>,
+    /// The columns that rows have.
     columns: Vec<Column>,
+    /// Where each name that was seen stands, and what its values look like: more than the columns, where names turn up
+    /// late.
     places: HashMap<String, usize>,
+    looks: Vec<(String, Look)>,
     bytes: Vec<u8>,
+    is_at_front: bool,
+    is_over: bool,
 }
 
 impl JsonRows {
-    /// Reads the first values of a file.
+    /// Reads the first values of a file, unless they are remembered. With a field, the rows are the list that stands
+    /// there in one object. Returns what is known then.
     ///
     /// # Errors
     /// When it cannot be read, or is not JSON.
-    pub fn open(source: &Source, packing: Packing) -> PreviewResult<JsonRows> {
-        let mut rows = JsonRows { columns: Vec::new(), places: HashMap::new(), bytes: Vec::new() };
-        let mut feed = Feed::new(unpacked(source, packing)?, 0);
-        let mut looks: Vec<Look> = Vec::new();
-        let mut count = 0;
-        while count < SAMPLE_VALUES && feed.position() < SAMPLE_BYTES {
-            let Some(Row(pairs)) = rows.row(&mut feed)? else { break };
-            for (name, value) in pairs {
-                let look = Look::of(&value, 0);
-                match rows.places.get(&name) {
-                    Some(&place) => looks[place] = std::mem::replace(&mut looks[place], Look::Nothing).with(look),
-                    None if looks.len() >= COLUMNS_MAX => {
-                        return Err(PreviewError::too_large(format!("it has more than {COLUMNS_MAX} columns")));
-                    }
-                    None => {
-                        rows.places.insert(name.clone(), looks.len());
-                        rows.columns.push(Column { name, feature: Value::Null });
-                        looks.push(look);
-                    }
-                }
+    pub fn open(
+        origin: &Origin,
+        field: Option<String>,
+        mut hint: Hint,
+        sample_bytes: u64,
+    ) -> PreviewResult<(JsonRows, Hint)> {
+        let mut rows = JsonRows {
+            field,
+            columns: Vec::new(),
+            places: HashMap::new(),
+            looks: std::mem::take(&mut hint.looks),
+            bytes: Vec::new(),
+            is_at_front: true,
+            is_over: false,
+        };
+        rows.places = rows.looks.iter().enumerate().map(|(place, (name, _))| (name.clone(), place)).collect();
+        hint.is_utf16 = origin.is_utf16;
+        if rows.looks.is_empty() {
+            let mut feed = Feed::new(origin.reader()?, 0);
+            let mut count = 0;
+            while feed.position() < sample_bytes || count == 0 {
+                let Some(Row(pairs)) = rows.row(&mut feed)? else {
+                    hint.rows = Some(count);
+                    break;
+                };
+                rows.learn(&pairs)?;
+                count += 1;
             }
-            count += 1;
+            if count == 0 {
+                return Err(PreviewError::malformed("the file is empty"));
+            }
+            hint.rows_seen = count;
         }
-        if count == 0 {
-            return Err(PreviewError::malformed("the file is empty"));
+        let looks = rows.looks.clone();
+        rows.adopt(&looks);
+        hint.looks = looks;
+        Ok((rows, hint))
+    }
+
+    /// Notes what the values of a row look like.
+    fn learn(&mut self, pairs: &[(String, Value)]) -> PreviewResult<()> {
+        for (name, value) in pairs {
+            let place = match self.places.get(name) {
+                Some(place) => *place,
+                None if self.looks.len() >= COLUMNS_MAX => {
+                    return Err(PreviewError::too_large(format!("it has more than {COLUMNS_MAX} columns")));
+                }
+                None => {
+                    self.places.insert(name.clone(), self.looks.len());
+                    self.looks.push((name.clone(), Look::default()));
+                    self.looks.len() - 1
+                }
+            };
+            self.looks[place].1.add_json(value, 0);
         }
-        for (column, look) in rows.columns.iter_mut().zip(&looks) {
-            column.feature = look.feature();
+        Ok(())
+    }
+
+    /// Goes to the first value of the list that stands under a key of one object.
+    fn field_enter(&self, feed: &mut Feed, field: &str) -> PreviewResult<()> {
+        let broken = || PreviewError::malformed("the file is not one JSON object, as the card says");
+        let shown: String = field.chars().take(100).collect();
+        if feed.peek()?.starts_with(b"\xef\xbb\xbf") {
+            feed.take(3);
         }
-        Ok(rows)
+        if next_byte(feed)? != Some(b'{') {
+            return Err(broken());
+        }
+        loop {
+            let key = match next_byte(feed)? {
+                Some(b'"') => text_after_quote(feed)?,
+                Some(b',') => continue,
+                Some(b'}') => {
+                    return Err(PreviewError::malformed(format!(
+                        "the file has no key {shown:?}, which the card names"
+                    )));
+                }
+                _ => return Err(broken()),
+            };
+            if next_byte(feed)? != Some(b':') {
+                return Err(broken());
+            }
+            let first = next_byte(feed)?.ok_or_else(broken)?;
+            let is_it = serde_json::from_slice::<String>(&key).is_ok_and(|key| key == field);
+            match first {
+                b'[' if is_it => return Ok(()),
+                _ if is_it => {
+                    let words = format!("the card names the key {shown:?}, under which there is no list");
+                    return Err(PreviewError::unsupported(words));
+                }
+                first => value_skip(feed, first)?,
+            }
+        }
     }
 
     fn row(&mut self, feed: &mut Feed) -> PreviewResult<Option<Row>> {
@@ -219,15 +211,26 @@ impl JsonRows {
     /// Finds the next value at the top, or one level below when the top is an array; returns whether there is one.
     fn find(&mut self, feed: &mut Feed) -> PreviewResult<bool> {
         self.bytes.clear();
+        if std::mem::take(&mut self.is_at_front)
+            && let Some(field) = &self.field
+        {
+            self.field_enter(feed, field)?;
+        }
+        if self.is_over {
+            return Ok(false);
+        }
+        let begin_at = feed.position();
         let (mut depth, mut is_text, mut is_escaped) = (0usize, false, false);
         loop {
-            let is_front = feed.position() == 0;
+            let is_front = feed.position() == 0 && self.field.is_none();
             let window = feed.peek()?;
             if window.is_empty() {
                 return match self.bytes.is_empty() {
                     true => Ok(false),
                     false if depth == 0 && !is_text => Ok(true),
-                    false => Err(PreviewError::malformed("the file ends within a JSON value")),
+                    false => Err(PreviewError::malformed(format!(
+                        "the JSON value that begins at byte {begin_at} has no end: a bracket or a quote is missing there"
+                    ))),
                 };
             }
             let mut taken = 0;
@@ -258,6 +261,12 @@ impl JsonRows {
                         break;
                     }
                     taken += 1;
+                    if byte == b']' && self.field.is_some() {
+                        // What stands behind the list in its object is no row.
+                        self.is_over = true;
+                        feed.take(taken);
+                        return Ok(false);
+                    }
                     continue;
                 } else {
                     match byte {
@@ -295,24 +304,96 @@ impl JsonRows {
     }
 }
 
+/// Takes the next byte that is no space.
+fn next_byte(feed: &mut Feed) -> PreviewResult<Option<u8>> {
+    loop {
+        let Some(byte) = feed.peek()?.first().copied() else { return Ok(None) };
+        feed.take(1);
+        if !byte.is_ascii_whitespace() {
+            return Ok(Some(byte));
+        }
+    }
+}
+
+/// Takes a text whose first quote was taken; returns it with its quotes.
+fn text_after_quote(feed: &mut Feed) -> PreviewResult<Vec<u8>> {
+    let mut text = vec![b'"'];
+    let mut is_escaped = false;
+    loop {
+        let Some(byte) = feed.peek()?.first().copied() else {
+            return Err(PreviewError::malformed("a text in the JSON has no end"));
+        };
+        feed.take(1);
+        if text.len() < KEY_BYTES_MAX {
+            text.push(byte);
+        }
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' => is_escaped = true,
+            b'"' => return Ok(text),
+            _ => {}
+        }
+    }
+}
+
+/// Passes over a value whose first byte was taken.
+fn value_skip(feed: &mut Feed, first: u8) -> PreviewResult<()> {
+    let mut depth = 0usize;
+    let mut byte = first;
+    loop {
+        match byte {
+            b'"' => drop(text_after_quote(feed)?),
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        match feed.peek()?.first() {
+            None => return Ok(()),
+            Some(b',' | b'}') if depth == 0 => return Ok(()),
+            Some(next) => byte = *next,
+        }
+        feed.take(1);
+    }
+}
+
 impl Records for JsonRows {
-    fn next(&mut self, feed: &mut Feed) -> PreviewResult<Option<Vec<Value>>> {
+    fn next(&mut self, feed: &mut Feed, _: u64, _: &mut Hint) -> PreviewResult<Option<Vec<Value>>> {
         let Some(Row(pairs)) = self.row(feed)? else { return Ok(None) };
+        self.learn(&pairs)?;
         let mut values = vec![Value::Null; self.columns.len()];
         for (name, value) in pairs {
-            // Names that only turn up later have no column.
-            if let Some(&place) = self.places.get(&name) {
-                values[place] = value;
-            }
+            // What has no column yet gets one when the types are taken again.
+            let Some(slot) = self.places.get(&name).and_then(|&place| values.get_mut(place)) else { continue };
+            *slot = value;
         }
         Ok(Some(values))
     }
 
-    fn restart(&mut self, _is_front: bool) {
+    fn restart(&mut self, is_front: bool) {
         self.bytes.clear();
+        (self.is_at_front, self.is_over) = (is_front, false);
     }
 
     fn columns(&self) -> &[Column] {
         &self.columns
+    }
+
+    fn looks(&self) -> &[(String, Look)] {
+        &self.looks
+    }
+
+    fn adopt(&mut self, types: &[(String, Look)]) {
+        for (name, _) in types {
+            if !self.places.contains_key(name) && self.looks.len() < COLUMNS_MAX {
+                self.places.insert(name.clone(), self.looks.len());
+                self.looks.push((name.clone(), Look::default()));
+            }
+        }
+        let wide: HashMap<&str, &Look> = types.iter().map(|(name, look)| (name.as_str(), look)).collect();
+        let column = |(name, look): &(String, Look)| {
+            let feature = wide.get(name.as_str()).copied().unwrap_or(look).feature();
+            Column { name: name.clone(), feature }
+        };
+        self.columns = self.looks.iter().map(column).collect();
     }
 }

@@ -9,6 +9,7 @@ use serde_json::Value;
 use crate::folder::{Folder, arrange, is_metadata};
 use crate::format::{Format, endings, format_of_ending};
 use crate::glob::{fits, is_pattern};
+use crate::options::ReaderOptions;
 
 /// Most configurations of one dataset. The largest known ones have some hundred: a language each.
 pub const CONFIGS_MAX: usize = 2_000;
@@ -48,6 +49,8 @@ pub struct Config {
     pub splits: Vec<Split>,
     /// Whether it is the one that is loaded when nobody names one.
     pub is_default: bool,
+    /// How its files are read, or the name of an option of the card that is not followed here.
+    pub options: Result<ReaderOptions, String>,
 }
 
 /// Names that never are data.
@@ -70,7 +73,7 @@ pub fn configs(card: &Value, files: &[DataFile]) -> Vec<Config> {
     let named = card.get("configs").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
     if named.is_empty() {
         let splits = finder.splits_by_name("");
-        return finder.config("default", splits, true).into_iter().collect();
+        return finder.config("default", splits, true, &Value::Null).into_iter().collect();
     }
     let mut patterns_left = PATTERNS_MAX;
     let mut found = Vec::new();
@@ -86,7 +89,7 @@ pub fn configs(card: &Value, files: &[DataFile]) -> Vec<Config> {
         };
         let is_default =
             named.len() == 1 || name == "default" || one.get("default").and_then(Value::as_bool) == Some(true);
-        found.extend(finder.config(&name, splits, is_default));
+        found.extend(finder.config(&name, splits, is_default, one));
     }
     found
 }
@@ -142,7 +145,7 @@ type Splits = Vec<(String, Vec<DataFile>)>;
 
 impl Finder<'_> {
     /// Makes a configuration of its splits, with the files of the format that most of them have; nothing when there are none.
-    fn config(&self, name: &str, splits: Splits, is_default: bool) -> Option<Config> {
+    fn config(&self, name: &str, splits: Splits, is_default: bool, card: &Value) -> Option<Config> {
         let first = splits.iter().find_map(|(_, files)| most_common_ending(files))?;
         let format = format_of_ending(&first);
         let is_folder = matches!(format, Some(Format::Images | Format::Sounds));
@@ -159,7 +162,8 @@ impl Finder<'_> {
         if is_folder {
             arrange(&mut splits);
         }
-        (!splits.is_empty()).then(|| Config { name: name.to_owned(), format, splits, is_default })
+        let options = format.map_or_else(|| Ok(ReaderOptions::default()), |format| ReaderOptions::of(card, format));
+        (!splits.is_empty()).then(|| Config { name: name.to_owned(), format, splits, is_default, options })
     }
 
     /// Finds splits by what files and folders are called: the first way that finds something counts.

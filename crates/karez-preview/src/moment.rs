@@ -46,9 +46,55 @@ pub fn clock(micros: i64) -> String {
     text
 }
 
+/// Returns a span of time as Python writes it: `1 day, 0:00:05`.
+pub fn duration(micros: i128) -> String {
+    let days = micros.div_euclid(i128::from(DAY_MICROS));
+    let clock = clock(i64::try_from(micros.rem_euclid(i128::from(DAY_MICROS))).unwrap_or(0));
+    let clock = clock.strip_prefix('0').map_or(clock.clone(), str::to_owned);
+    match days {
+        0 => clock,
+        1 | -1 => format!("{days} day, {clock}"),
+        days => format!("{days} days, {clock}"),
+    }
+}
+
+/// Returns how far a time zone that is written as an offset (`+03:00`) is ahead, in seconds. Zones with names are in
+/// a table of the world that is not here.
+pub fn offset_secs(zone: &str) -> Option<i64> {
+    let (sign, rest) = match zone.as_bytes().first()? {
+        b'+' => (1, &zone[1..]),
+        b'-' => (-1, &zone[1..]),
+        _ => return None,
+    };
+    let (hours, minutes) = rest.split_once(':').or_else(|| rest.is_char_boundary(2).then(|| rest.split_at(2)))?;
+    let number = |text: &str| text.parse::<i64>().ok().filter(|number| (0..60).contains(number));
+    Some(sign * (number(hours)? * 3_600 + number(minutes)? * 60))
+}
+
+/// Returns what stands behind a moment in a zone: its offset, or that of UTC, in which a zone with a name is shown.
+pub fn offset_shown(zone: &str) -> String {
+    match offset_secs(zone) {
+        Some(secs) => {
+            let sign = if secs < 0 { '-' } else { '+' };
+            format!("{sign}{:02}:{:02}", secs.abs() / 3_600, secs.abs() / 60 % 60)
+        }
+        None => "+00:00".to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn spans_and_zones_are_written_as_python_writes_them() {
+        assert_eq!(duration(1_000_000), "0:00:01");
+        assert_eq!(duration(90_061_500_000), "1 day, 1:01:01.500000");
+        assert_eq!(duration(-1), "-1 day, 23:59:59.999999");
+        assert_eq!((offset_secs("+05:45"), offset_secs("-0330")), (Some(20_700), Some(-12_600)));
+        assert_eq!((offset_secs("Africa/Nairobi"), offset_secs("UTC"), offset_secs("+é")), (None, None, None));
+        assert_eq!((offset_shown("-0330").as_str(), offset_shown("Asia/Tokyo").as_str()), ("-03:30", "+00:00"));
+    }
 
     #[test]
     fn moments_are_written_as_python_writes_them() {

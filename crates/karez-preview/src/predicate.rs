@@ -5,8 +5,10 @@
 
 use std::cmp::Ordering;
 
+use serde_json::Value;
+
 use crate::error::{PreviewError, PreviewResult};
-use crate::table::Cell;
+use crate::table::{Cell, Column};
 
 /// Longest condition, in bytes.
 const CONDITION_BYTES_MAX: usize = 8 << 10;
@@ -79,6 +81,20 @@ impl Predicate {
         Ok(Predicate { columns: parser.columns, root })
     }
 
+    /// Takes names of labels for their numbers, in columns that hold labels.
+    pub fn with_labels(mut self, columns: &[Column]) -> Predicate {
+        let names: Vec<Option<&Vec<Value>>> = self
+            .columns
+            .iter()
+            .map(|name| {
+                let column = columns.iter().find(|column| column.name == *name)?;
+                column.feature.get("names").filter(|_| column.kind() == Some("ClassLabel"))?.as_array()
+            })
+            .collect();
+        labelled(&mut self.root, &names);
+        self
+    }
+
     /// Returns the names of the columns that it looks at.
     pub fn columns(&self) -> &[String] {
         &self.columns
@@ -116,6 +132,21 @@ impl Predicate {
             }
             _ => {}
         }
+    }
+}
+
+fn labelled(node: &mut Node, names: &[Option<&Vec<Value>>]) {
+    match node {
+        Node::Compare(column, _, literal) => {
+            let Some(names) = names[*column] else { return };
+            let Literal::Text(text) = &*literal else { return };
+            if let Some(number) = names.iter().position(|name| name.as_str() == Some(text)) {
+                *literal = Literal::Int(number as i64);
+            }
+        }
+        Node::Not(node) => labelled(node, names),
+        Node::All(nodes) | Node::Any(nodes) => nodes.iter_mut().for_each(|node| labelled(node, names)),
+        Node::Like(..) | Node::IsNull(_) | Node::Truth(_) => {}
     }
 }
 
@@ -171,7 +202,7 @@ fn holds(node: &Node, cells: &[Cell<'_>]) -> Option<bool> {
 /// Compares a cell with a value; nothing when they are not of a kind.
 fn compare(cell: Cell<'_>, literal: &Literal) -> Option<Ordering> {
     match (cell, literal) {
-        (Cell::Int(one), Literal::Int(other)) => Some(one.cmp(other)),
+        (Cell::Int(one), Literal::Int(other)) => Some(one.cmp(&i128::from(*other))),
         (Cell::Int(one), Literal::Number(other)) => (one as f64).partial_cmp(other),
         (Cell::Float(one), Literal::Int(other)) => one.partial_cmp(&(*other as f64)),
         (Cell::Float(one), Literal::Number(other)) => one.partial_cmp(other),

@@ -6,6 +6,7 @@ use serde_json::Value;
 use crate::error::PreviewError;
 use crate::folder::Folder;
 use crate::format::Format;
+use crate::options::ReaderOptions;
 use crate::table::{Column, Hint};
 
 /// Rows of one page (dataset viewer).
@@ -61,6 +62,8 @@ pub struct FileBrief {
     pub path: String,
     /// Length, in bytes.
     pub file_bytes: u64,
+    /// Whether its bytes are on another node, so that each costs the line.
+    pub is_far: bool,
     /// What is remembered of it.
     pub hint: Hint,
 }
@@ -72,6 +75,8 @@ pub struct Request {
     pub question: Question,
     /// The format of all files.
     pub format: Format,
+    /// How files are read.
+    pub options: ReaderOptions,
     /// The files, in order.
     pub files: Vec<FileBrief>,
     /// How files become rows, where they are pictures or sounds. A file that describes them is then the last.
@@ -93,6 +98,29 @@ pub struct Row {
     pub cut: Vec<usize>,
 }
 
+/// What is odd about a file, though something of it is shown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Note {
+    /// Path in the repository.
+    pub path: String,
+    /// What it is.
+    pub kind: NoteKind,
+}
+
+/// What may be odd about a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum NoteKind {
+    /// Some of its bytes are not UTF-8.
+    NotUtf8,
+    /// It is UTF-16, which the `datasets` library reads only when it is told so.
+    Utf16,
+    /// A row has more values than there are columns.
+    Ragged {
+        /// The first such row.
+        row: u64,
+    },
+}
+
 /// What was found.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Answer {
@@ -104,6 +132,12 @@ pub struct Answer {
     pub rows_total: u64,
     /// Whether not all rows were looked at.
     pub is_partial: bool,
+    /// How many rows were looked at for that, or were found to be there.
+    pub rows_seen: u64,
+    /// Whether the types of the columns are those of all values, and those that the `datasets` library takes.
+    pub are_types_sure: bool,
+    /// What is odd about files.
+    pub notes: Vec<Note>,
     /// Bytes that the rows take in memory, as far as that is known.
     pub memory_bytes: u64,
     /// Figures, as `/statistics` has them.

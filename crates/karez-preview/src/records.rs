@@ -7,11 +7,10 @@ use std::io::{self, Read};
 
 use serde_json::Value;
 
+use crate::encoding::Origin;
 use crate::error::PreviewResult;
-use crate::format::Packing;
-use crate::source::Source;
+use crate::look::Look;
 use crate::table::{Batch, Column, Ended, Flow, Hint, Table, Visit};
-use crate::unpack::unpacked;
 
 /// Marks that are kept of one file.
 const MARKS_MAX: u64 = 2_048;
@@ -65,6 +64,25 @@ impl Feed {
         self.position += count as u64;
     }
 
+    /// Passes over the rest of a line.
+    ///
+    /// # Errors
+    /// When reading fails.
+    pub fn line_skip(&mut self) -> io::Result<()> {
+        loop {
+            let window = self.peek()?;
+            if window.is_empty() {
+                return Ok(());
+            }
+            let end = memchr::memchr(b'\n', window);
+            let count = end.map_or(window.len(), |end| end + 1);
+            self.take(count);
+            if end.is_some() {
+                return Ok(());
+            }
+        }
+    }
+
     /// Returns the place of the next byte.
     pub fn position(&self) -> u64 {
         self.position
@@ -73,21 +91,27 @@ impl Feed {
 
 /// A way of writing records.
 pub trait Records {
-    /// Takes the next record; nothing at the end. The values are those of all columns, in order.
+    /// Takes the next record, which is the row of that number; nothing at the end. The values are those of all columns,
+    /// in order. What is odd about it is noted.
     ///
     /// # Errors
     /// When there is something else than a record.
-    fn next(&mut self, feed: &mut Feed) -> PreviewResult<Option<Vec<Value>>>;
+    fn next(&mut self, feed: &mut Feed, row: u64, hint: &mut Hint) -> PreviewResult<Option<Vec<Value>>>;
     /// Begins again at the start of a record.
     fn restart(&mut self, is_front: bool);
     /// Returns the columns.
     fn columns(&self) -> &[Column];
+    /// Returns what values looked like so far, where nothing says their types.
+    fn looks(&self) -> &[(String, Look)] {
+        &[]
+    }
+    /// Takes types that hold more than those of this file.
+    fn adopt(&mut self, _: &[(String, Look)]) {}
 }
 
 /// A file of records.
 pub struct RecordFile<R> {
-    source: Source,
-    packing: Packing,
+    origin: Origin,
     records: R,
     hint: Hint,
     mark_bytes: u64,
@@ -95,21 +119,21 @@ pub struct RecordFile<R> {
 
 impl<R: Records> RecordFile<R> {
     /// Returns a file whose records are understood already.
-    pub fn new(source: Source, packing: Packing, records: R, hint: Hint) -> RecordFile<R> {
-        let mark_bytes = MARK_BYTES.max(source.file_bytes() / MARKS_MAX);
-        RecordFile { source, packing, records, hint, mark_bytes }
+    pub fn new(origin: Origin, records: R, hint: Hint) -> RecordFile<R> {
+        let mark_bytes = MARK_BYTES.max(origin.file_bytes() / MARKS_MAX);
+        RecordFile { origin, records, hint, mark_bytes }
     }
 
     fn feed_at(&self, place: u64) -> PreviewResult<Feed> {
         Ok(match place {
-            0 => Feed::new(unpacked(&self.source, self.packing)?, 0),
-            place => Feed::new(Box::new(self.source.reader(place)), place),
+            0 => Feed::new(self.origin.reader()?, 0),
+            place => Feed::new(self.origin.reader_at(place), place),
         })
     }
 
     fn mark(&mut self, row: u64, place: u64) {
         let last = self.hint.marks.last().copied().unwrap_or_default();
-        if self.packing != Packing::Plain || row <= last.0 || place < last.1 + self.mark_bytes {
+        if !self.origin.is_plain() || row <= last.0 || place < last.1 + self.mark_bytes {
             return;
         }
         self.hint.marks.push((row, place));
@@ -126,7 +150,11 @@ impl<R: Records> Table for RecordFile<R> {
     }
 
     fn hint(&self) -> Hint {
-        self.hint.clone()
+        Hint { looks: self.records.looks().to_vec(), ..self.hint.clone() }
+    }
+
+    fn adopt(&mut self, types: &[(String, Look)]) {
+        self.records.adopt(types);
     }
 
     fn read(&mut self, from: u64, rows_max: u64, columns: &[usize], visit: Visit<'_>) -> PreviewResult<Ended> {
@@ -145,7 +173,10 @@ impl<R: Records> Table for RecordFile<R> {
             }
             let place = feed.position();
             self.mark(row, place);
-            let Some(record) = self.records.next(&mut feed)? else { break };
+            let Some(record) = self.records.next(&mut feed, row, &mut self.hint)? else { break };
+            if row == self.hint.rows_seen {
+                self.hint.rows_seen = row + 1;
+            }
             if row >= from {
                 batch_bytes += usize::try_from(feed.position() - place).unwrap_or(usize::MAX);
                 batch.push(columns.iter().map(|&column| record.get(column).cloned().unwrap_or_default()).collect());

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 
 use serde_json::{Map, Value, json};
 
+use crate::arrow_cell::whole;
 use crate::media;
 use crate::moment;
 use crate::table::{Batch, Cell, Column};
@@ -85,15 +86,27 @@ struct Numbers {
     min: f64,
     max: f64,
     /// The same as whole numbers, which a double might not hold.
-    min_int: i64,
-    max_int: i64,
+    min_int: i128,
+    max_int: i128,
+    /// The first whole number: all others are counted from there, so that large ones that lie close stay apart.
+    base: i128,
     ranks: Ranks,
 }
 
 impl Numbers {
-    fn add(&mut self, number: f64, int: i64) {
+    fn add_whole(&mut self, number: i128) {
         if self.count == 0 {
-            (self.min, self.max, self.min_int, self.max_int) = (number, number, int, int);
+            self.base = number;
+            (self.min_int, self.max_int) = (number, number);
+        }
+        self.min_int = self.min_int.min(number);
+        self.max_int = self.max_int.max(number);
+        self.add((number - self.base) as f64);
+    }
+
+    fn add(&mut self, number: f64) {
+        if self.count == 0 {
+            (self.min, self.max) = (number, number);
         }
         self.count += 1;
         let distance = number - self.mean;
@@ -101,8 +114,6 @@ impl Numbers {
         self.squares += distance * (number - self.mean);
         self.min = self.min.min(number);
         self.max = self.max.max(number);
-        self.min_int = self.min_int.min(int);
-        self.max_int = self.max_int.max(int);
         self.ranks.add(number);
     }
 
@@ -125,18 +136,18 @@ impl Numbers {
 
     fn whole(&self) -> Value {
         let ordered = self.ranks.weighted();
-        let span = i128::from(self.max_int) - i128::from(self.min_int) + 1;
+        let span = self.max_int - self.min_int + 1;
         let step = (span + BARS as i128 - 1) / BARS as i128;
-        let mut edges: Vec<i128> = (0..BARS as i128)
-            .map(|n| i128::from(self.min_int) + n * step)
-            .filter(|n| *n <= self.max_int.into())
-            .collect();
-        edges.push(self.max_int.into());
-        let bars = histogram(&ordered, &edges.iter().map(|edge| *edge as f64).collect::<Vec<_>>());
-        let edges: Vec<i64> = edges.into_iter().map(|edge| i64::try_from(edge).unwrap_or(i64::MAX)).collect();
+        let mut edges: Vec<i128> =
+            (0..BARS as i128).map(|n| self.min_int + n * step).filter(|n| *n <= self.max_int).collect();
+        edges.push(self.max_int);
+        let bars = histogram(&ordered, &edges.iter().map(|edge| (*edge - self.base) as f64).collect::<Vec<_>>());
+        let edges: Vec<Value> = edges.into_iter().map(whole).collect();
+        let base = self.base as f64;
         json!({
-            "min": self.min_int, "max": self.max_int, "mean": round(self.mean), "median": round(self.median(&ordered)),
-            "std": round(self.deviation()), "histogram": { "hist": bars, "bin_edges": edges },
+            "min": whole(self.min_int), "max": whole(self.max_int), "mean": round(base + self.mean),
+            "median": round(base + self.median(&ordered)), "std": round(self.deviation()),
+            "histogram": { "hist": bars, "bin_edges": edges },
         })
     }
 
@@ -155,16 +166,20 @@ impl Numbers {
         let ordered = self.ranks.weighted();
         let edges = self.edges();
         let bars = histogram(&ordered, &edges);
-        let edges: Vec<Value> = edges.into_iter().map(round).collect();
+        let mut edges: Vec<Value> = edges.into_iter().map(round).collect();
+        if let [first, .., last] = &mut edges[..] {
+            (*first, *last) = (self.min.into(), self.max.into());
+        }
         json!({
-            "min": round(self.min), "max": round(self.max), "mean": round(self.mean), "median": round(self.median(&ordered)),
+            "min": self.min, "max": self.max, "mean": round(self.mean), "median": round(self.median(&ordered)),
             "std": round(self.deviation()), "histogram": { "hist": bars, "bin_edges": edges },
         })
     }
 
-    fn moments(&self) -> Value {
+    /// Returns figures of moments; each is followed by the offset of its zone.
+    fn moments(&self, offset: &str) -> Value {
         let ordered = self.ranks.weighted();
-        let text = |micros: f64| moment::moment(micros as i64).replace('T', " ");
+        let text = |micros: f64| format!("{}{offset}", moment::moment(micros as i64).replace('T', " "));
         let edges = self.edges();
         let bars = histogram(&ordered, &edges);
         let edges: Vec<String> = edges.into_iter().map(text).collect();
@@ -194,9 +209,16 @@ fn histogram(ordered: &[(f64, u64)], edges: &[f64]) -> Vec<u64> {
     counts
 }
 
+/// Rounds a figure as the viewer does; small ones keep their first digits, and large ones are as they are.
 fn round(number: f64) -> Value {
-    let rounded = (number * DECIMALS).round() / DECIMALS;
-    if rounded.is_finite() { rounded.into() } else { number.into() }
+    let size = number.abs();
+    if number == 0.0 || !(1e-300..1e10).contains(&size) {
+        return number.into();
+    }
+    if size < 0.1 {
+        return format!("{number:.5e}").parse::<f64>().unwrap_or(number).into();
+    }
+    ((number * DECIMALS).round() / DECIMALS).into()
 }
 
 /// What a column's figures are about.
@@ -219,8 +241,12 @@ impl About {
             Some("ClassLabel") => return Some(About::Labels),
             Some("Image") => return Some(About::Picture),
             Some("Audio") => return Some(About::Sound),
-            Some("List" | "LargeList" | "Sequence") => return Some(About::List),
-            _ => {}
+            Some("List" | "LargeList" | "Sequence" | "Array2D" | "Array3D" | "Array4D" | "Array5D") => {
+                return Some(About::List);
+            }
+            Some("Value") => {}
+            // What it holds is not looked into.
+            _ => return None,
         }
         let dtype = column.dtype()?;
         match dtype {
@@ -295,15 +321,15 @@ impl ColumnFigures {
         self.rows += 1;
         match (self.about, cell) {
             (_, Cell::Null) => self.nulls += 1,
-            (About::Int, Cell::Int(number)) => self.numbers.add(number as f64, number),
+            (About::Int, Cell::Int(number)) => self.numbers.add_whole(number),
             // As the viewer: what is not a number counts as missing.
             (About::Int | About::Float, Cell::Float(number)) if !number.is_finite() => self.nulls += 1,
-            (About::Int | About::Float, Cell::Float(number)) => self.numbers.add(number, number as i64),
-            (About::Float, Cell::Int(number)) => self.numbers.add(number as f64, number),
+            (About::Float, Cell::Float(number)) => self.numbers.add(number),
+            (About::Float, Cell::Int(number)) => self.numbers.add(number as f64),
             (About::Bool, Cell::Bool(is)) => self.count(if is { "True" } else { "False" }),
             (About::Text, Cell::Text(text)) => {
                 let characters = text.chars().count();
-                self.numbers.add(characters as f64, characters as i64);
+                self.numbers.add_whole(characters as i128);
                 self.count(text);
             }
             (About::Labels, Cell::Int(-1)) => self.no_label += 1,
@@ -313,8 +339,8 @@ impl ColumnFigures {
                 let name = name.map_or_else(|| number.to_string(), str::to_owned);
                 self.count(&name);
             }
-            (About::Time, Cell::Time(micros)) => self.numbers.add(micros as f64, micros),
-            (About::List, Cell::List(length)) => self.numbers.add(length as f64, length as i64),
+            (About::Time, Cell::Time(micros)) => self.numbers.add(micros as f64),
+            (About::List, Cell::List(length)) => self.numbers.add_whole(length as i128),
             // A value that is not of its column's type.
             _ => self.nulls += 1,
         }
@@ -338,17 +364,21 @@ impl ColumnFigures {
         for row in 0..batch.rows() {
             self.rows += 1;
             match batch.media(place, row).and_then(|media| media::Media::measure(&media)) {
-                Some(number) => self.numbers.add(number, number as i64),
+                Some(number) if self.about == About::Picture => self.numbers.add_whole(number as i128),
+                Some(number) => self.numbers.add(number),
                 None => self.nulls += 1,
             }
         }
     }
 
     fn finish(&self) -> Value {
-        let share = |count: u64| round(if self.rows == 0 { 0.0 } else { count as f64 / self.rows as f64 });
+        let share = |count: u64| match self.rows {
+            0 => 0.0,
+            rows => (count as f64 / rows as f64 * DECIMALS).round() / DECIMALS,
+        };
         let mut figures = Map::new();
         figures.insert("nan_count".to_owned(), self.nulls.into());
-        figures.insert("nan_proportion".to_owned(), share(self.nulls));
+        figures.insert("nan_proportion".to_owned(), share(self.nulls).into());
         let labels = self.texts.as_ref().filter(|texts| {
             let few = texts.len() as f64 <= LABELS_SHARE_MAX * self.numbers.count as f64;
             self.about != About::Text || (few && !texts.is_empty())
@@ -393,7 +423,10 @@ impl ColumnFigures {
         }
         match self.about {
             About::Float | About::Sound => self.numbers.fraction(),
-            About::Time => self.numbers.moments(),
+            About::Time => {
+                let is_zoned = self.column.dtype().is_some_and(|dtype| dtype.contains("tz="));
+                self.numbers.moments(if is_zoned { "+00:00" } else { "" })
+            }
             _ => self.numbers.whole(),
         }
     }
@@ -446,7 +479,7 @@ mod tests {
         for n in 0..1_000_000i64 {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             let number = if n % 2 == 0 { (state >> 40) as f64 / 16_777.216 } else { n as f64 / 1_000.0 };
-            numbers.add(number, number as i64);
+            numbers.add(number);
         }
         let ordered = numbers.ranks.weighted();
         assert_eq!(ordered.iter().map(|(_, weight)| weight).sum::<u64>(), 1_000_000, "no row is lost");

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::arrow_cell;
 use crate::error::PreviewResult;
+use crate::look::Look;
 use crate::media::{self, Media};
 
 /// A column.
@@ -46,8 +47,8 @@ pub enum Cell<'a> {
     Null,
     /// True or false.
     Bool(bool),
-    /// A whole number.
-    Int(i64),
+    /// A whole number: of 64 bits, with a sign or without.
+    Int(i128),
     /// Any other number.
     Float(f64),
     /// Text.
@@ -68,7 +69,7 @@ impl Cell<'_> {
         match value {
             Value::Null => Cell::Null,
             Value::Bool(is) => Cell::Bool(*is),
-            Value::Number(number) => match number.as_i64() {
+            Value::Number(number) => match number.as_i64().map(i128::from).or(number.as_u64().map(i128::from)) {
                 Some(number) => Cell::Int(number),
                 None => number.as_f64().map_or(Cell::Null, Cell::Float),
             },
@@ -168,6 +169,23 @@ pub struct Hint {
     pub rows: Option<u64>,
     /// Rows whose place is known: number and first byte, in order.
     pub marks: Vec<(u64, u64)>,
+    /// What the values of its columns look like, where the file does not say their types.
+    pub looks: Vec<(String, Look)>,
+    /// How many rows that is known of, from the first on.
+    pub rows_seen: u64,
+    /// Whether bytes were seen that are not UTF-8.
+    pub is_not_utf8: bool,
+    /// Whether it is UTF-16 by its first bytes.
+    pub is_utf16: bool,
+    /// The first row that has more values than there are columns.
+    pub ragged_row: Option<u64>,
+}
+
+impl Hint {
+    /// Tells whether every row was looked at, so that types are those of all values.
+    pub fn is_whole(&self) -> bool {
+        self.rows == Some(self.rows_seen)
+    }
 }
 
 /// Receives batches with the number of their first row.
@@ -186,8 +204,10 @@ pub trait Table {
     fn read(&mut self, from: u64, rows_max: u64, columns: &[usize], visit: Visit<'_>) -> PreviewResult<Ended>;
     /// Returns what should be remembered.
     fn hint(&self) -> Hint {
-        Hint { rows: self.rows_known(), marks: Vec::new() }
+        Hint { rows: self.rows_known(), ..Hint::default() }
     }
+    /// Takes types that hold the values of all files of the split.
+    fn adopt(&mut self, _: &[(String, Look)]) {}
     /// Returns bytes that the rows take in memory, as far as the file says so.
     fn memory_bytes(&self) -> Option<u64> {
         None

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::error::PreviewResult;
 use crate::records::{Feed, Records};
-use crate::table::Column;
+use crate::table::{Column, Hint};
 
 /// Bytes of a line that are kept.
 const LINE_BYTES_MAX: usize = 8 << 20;
@@ -21,7 +21,7 @@ impl Default for TextRows {
 }
 
 impl Records for TextRows {
-    fn next(&mut self, feed: &mut Feed) -> PreviewResult<Option<Vec<Value>>> {
+    fn next(&mut self, feed: &mut Feed, _: u64, hint: &mut Hint) -> PreviewResult<Option<Vec<Value>>> {
         let mut line = Vec::new();
         let mut is_any = false;
         loop {
@@ -43,7 +43,14 @@ impl Records for TextRows {
         if line.last() == Some(&b'\r') {
             line.pop();
         }
-        Ok(is_any.then(|| vec![String::from_utf8_lossy(&line).into_owned().into()]))
+        let line = match String::from_utf8(line) {
+            Ok(line) => line,
+            Err(error) => {
+                hint.is_not_utf8 = true;
+                String::from_utf8_lossy(error.as_bytes()).into_owned()
+            }
+        };
+        Ok(is_any.then(|| vec![line.into()]))
     }
 
     fn restart(&mut self, _is_front: bool) {}

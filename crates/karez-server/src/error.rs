@@ -64,6 +64,7 @@ fn row(error: &HubError) -> (StatusCode, Option<&'static str>) {
         HubError::SignatureInvalid(_) => (S::FORBIDDEN, None),
         HubError::StorageFull => (S::INSUFFICIENT_STORAGE, None),
         HubError::Busy | HubError::LogBehind { .. } => (S::SERVICE_UNAVAILABLE, None),
+        HubError::TooMany(_) => (S::TOO_MANY_REQUESTS, None),
         HubError::OriginSilent(_) => (S::GATEWAY_TIMEOUT, None),
         HubError::Gated { anonymous: true, .. } | HubError::OnRequest { anonymous: true, .. } => {
             (S::UNAUTHORIZED, Some("GatedRepo"))
@@ -114,7 +115,7 @@ impl IntoResponse for ApiError {
             HubError::Busy => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
             }
-            HubError::OriginSilent(_) => {
+            HubError::OriginSilent(_) | HubError::TooMany(_) => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
             }
             HubError::TokenInvalid

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures::future::BoxFuture;
 use karez_catalog::Catalog;
 use karez_federation::net::{HttpOptions, Reach};
@@ -94,6 +95,16 @@ impl FarFiles for Nobody {
         file: FarFile,
         _: ByteRange,
     ) -> BoxFuture<'a, HubResult<FileStream>> {
+        Box::pin(async move { Err(HubError::Missing(format!("nobody brings {}", file.path))) })
+    }
+
+    fn part_read<'a>(
+        &'a self,
+        _: &'a Actor,
+        _: &'a Repo,
+        file: FarFile,
+        _: ByteRange,
+    ) -> BoxFuture<'a, HubResult<Bytes>> {
         Box::pin(async move { Err(HubError::Missing(format!("nobody brings {}", file.path))) })
     }
 }

@@ -61,6 +61,53 @@ def test_splits_are_those_of_the_library(node, alice, name, layout, tmp_path):
         assert shown == wanted
 
 
+def card(options):
+    return f"---\nconfigs:\n- config_name: default\n  data_files: data.*\n  {options}\n---\n".encode()
+
+
+LATE = {
+    "late text": {"data.csv": "id,v\n" + "".join(f"{n},{'unknown' if n == 2_500 else n}\n" for n in range(4_000))},
+    "late fraction": {"data.csv": "id,v\n" + "".join(f"{n},{'1.5' if n == 2_500 else n}\n" for n in range(4_000))},
+    "late anything": {"data.csv": "id,v\n" + "".join(f"{n},{'abc' if n > 2_500 else ''}\n" for n in range(4_000))},
+    "truth with gaps": {"data.csv": "id,v\n1,True\n2,\n3,False\n"},
+    "large numbers": {"data.csv": "id,v,w\n1,9223372036854775808,1\n2,3,9223372036854775808\n3,4,-1\n"},
+    "late fraction of JSON": {"data.jsonl": "".join('{"id": %d, "v": %s}\n' % (n, 1.5 if n == 2_500 else 1) for n in range(4_000))},
+    "late key of JSON": {"data.jsonl": "".join('{"id": %d%s}\n' % (n, ', "w": "late"' if n == 3_990 else "") for n in range(4_000))},
+    "sep and decimal": {"data.csv": "id;v\n1;0,5\n2;1,5\n", "README.md": card("sep: ';'\n  decimal: ','")},
+    "names": {"data.csv": "1,a\n2,b\n", "README.md": card("column_names: [id, letter]")},
+    "no header": {"data.csv": "note\n1,a\n2,b\n", "README.md": card("header: null\n  skiprows: 1")},
+    "quotes": {"data.csv": "id,t\n1,'a,b'\n2,-\n", "README.md": card("quotechar: \"'\"\n  na_values: ['-']")},
+    "latin": {"data.csv": "id,t\n1,caf\u00e9\n".encode("latin-1"), "README.md": card("encoding: latin-1")},
+    "UTF-16": {"data.csv": "id,t\n1,\u12c8\u1263\n".encode("utf-16"), "README.md": card("encoding: utf-16")},
+    "field": {"data.json": '{"version": 1, "data": [{"a": 1, "b": "x"}, {"a": 2, "b": "y"}], "more": [3]}', "README.md": card("field: data")},
+}
+
+
+@pytest.mark.parametrize("case", LATE)
+def test_types_and_options_are_those_of_the_library(node, alice, name, case, tmp_path):
+    repo = alice.api.create_repo(f"alice/{name}", repo_type="dataset").repo_id
+    files = {path: text if isinstance(text, bytes) else text.encode() for path, text in LATE[case].items()}
+    operations = [huggingface_hub.CommitOperationAdd(path, content) for path, content in files.items()]
+    alice.api.create_commit(repo, operations, commit_message="data", repo_type="dataset")
+    loaded = datasets.load_dataset(repo, split="train", token=alice.token, cache_dir=str(tmp_path))
+    wanted = json.loads(json.dumps(loaded.features.to_dict()).replace("large_string", "string"))
+    for offset in {0, max(0, len(loaded) - 60)}:
+        page = ask(node, "rows", dataset=repo, config="default", split="train", offset=offset, length=60)
+        rows = loaded.select(range(offset, min(offset + 60, len(loaded))))
+        assert [row["row"] for row in page["rows"]] == list(rows)
+        assert {one["name"]: one["type"] for one in page["features"]} == wanted
+    info = ask(node, "info", dataset=repo)
+    assert info["dataset_info"]["default"]["features"] == wanted
+    # pandas finds truth with gaps, and refuses it where it is told to.
+    assert info["partial"] is (case == "truth with gaps")
+    if info["partial"]:
+        return
+    # What the node says is what the library loads by, and then it loads the same.
+    told = datasets.Features.from_dict(info["dataset_info"]["default"]["features"])
+    again = datasets.load_dataset(repo, split="train", features=told, token=alice.token, cache_dir=str(tmp_path / "told"))
+    assert list(again) == list(loaded)
+
+
 def png(width, height=2):
     def chunk(kind, data):
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))

@@ -187,6 +187,11 @@ impl Transfer {
         super::stream::stream(self.clone(), range)
     }
 
+    /// Tells whether the file is kept when it is whole.
+    pub(super) fn is_kept(&self) -> bool {
+        self.inner().readers_now.is_kept()
+    }
+
     /// Makes the transfer at least this urgent.
     pub fn raise(&self, priority: Priority) {
         let mut inner = self.inner();

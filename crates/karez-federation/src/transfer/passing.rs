@@ -74,6 +74,10 @@ impl Readers {
         !self.is_over
     }
 
+    pub(super) fn is_kept(&self) -> bool {
+        self.stay == Stay::Kept
+    }
+
     pub(super) fn come(&mut self) {
         self.reading += 1;
     }
@@ -139,6 +143,11 @@ pub(super) fn mark(transfer: &Transfer) {
     if let Err(error) = done {
         tracing::warn!(path = %path.display(), %error, "cannot note whether what comes is kept");
     }
+}
+
+/// Tells whether the folder of a transfer is there and its file is to be kept.
+pub(super) fn is_waiting(folder: &Path) -> bool {
+    folder.exists() && !folder.join(MARK).exists()
 }
 
 /// Removes the folders of transfers that were passed on when a program ended and that nobody works at. Returns how

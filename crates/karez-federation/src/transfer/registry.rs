@@ -174,6 +174,11 @@ impl Transfers {
         self.lock().get(&sha256).map(|(transfer, _)| transfer.clone())
     }
 
+    /// Tells whether a part of a file lies here that is to be kept when it is whole.
+    pub(super) fn has_waiting(&self, sha256: Sha256) -> bool {
+        super::passing::is_waiting(&self.services.folder.join(sha256.to_string()))
+    }
+
     /// Returns how many transfers have come to their end, good or bad.
     pub fn ended(&self) -> u64 {
         self.ended.load(Ordering::Relaxed)

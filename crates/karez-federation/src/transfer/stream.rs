@@ -41,6 +41,16 @@ pub(super) fn stream(transfer: Arc<Transfer>, range: ByteRange) -> BoxStream<'st
     try_unfold(reader, |mut reader| async move { Ok(reader.next().await?.map(|bytes| (bytes, reader))) }).boxed()
 }
 
+/// Streams a range of a file, also what can only be verified with the whole of it.
+pub(super) fn stream_unverified(
+    transfer: Arc<Transfer>,
+    range: ByteRange,
+) -> BoxStream<'static, Result<Bytes, TransferError>> {
+    let mut reader = Reader::new(transfer, range);
+    reader.holds_back = false;
+    try_unfold(reader, |mut reader| async move { Ok(reader.next().await?.map(|bytes| (bytes, reader))) }).boxed()
+}
+
 struct Reader {
     transfer: Arc<Transfer>,
     number: u64,
@@ -50,6 +60,8 @@ struct Reader {
     /// Where it has something.
     first_end: u64,
     is_inside: bool,
+    /// Whether its last bytes wait for the whole, where chunk hashes are not known.
+    holds_back: bool,
     /// Of a reader of the whole file: hash of what was given.
     hasher: Option<sha2::Sha256>,
     /// What bytes were read from, once some were given.
@@ -107,6 +119,7 @@ impl Reader {
             first_end: range.end.min(range.start.saturating_add(FIRST_BYTES)),
             is_inside: range.end <= transfer.wanted.file_bytes,
             hasher: (range.start == 0 && range.end == transfer.wanted.file_bytes).then(sha2::Sha256::new),
+            holds_back: true,
             given: None,
             work: None,
             wished: None,
@@ -187,7 +200,7 @@ impl Reader {
 
     /// How far unverified bytes may be given.
     fn limit(&self, is_done: bool) -> u64 {
-        if is_done || self.hasher.is_some() {
+        if is_done || self.hasher.is_some() || !self.holds_back {
             self.end
         } else {
             self.end - 1.max(HELD_BACK_BYTES.min(self.end - self.at))

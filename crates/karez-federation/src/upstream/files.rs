@@ -14,11 +14,11 @@ use karez_catalog::{Mirror, Repo};
 use karez_formats::file_map::FileMapLimits;
 use karez_governance::VerifierKey;
 use karez_hub::{Actor, FarFile, FarFiles, FileStream, Hub, HubError, HubResult};
-use karez_types::{ByteRange, RemoteId};
+use karez_types::{ByteRange, RemoteId, RepoPath};
 
 use super::Upstreams;
 use super::failure::PullFailure;
-use super::remotes::{KnownRemote, Shelf};
+use super::remotes::{KnownRemote, Remotes, Shelf};
 use crate::FileWays;
 use crate::holders::{Dial, Dialled, Holders, SourcesPlanner};
 use crate::policy::upstream::Verdict;
@@ -28,6 +28,25 @@ use crate::transfer::{FileWanted, Priority, Stay, Transfer, TransferError};
 /// How long the first bytes are waited for before the answer is an error that clients repeat: below the
 /// 10 seconds that they wait for a byte (huggingface_hub, `HF_HUB_DOWNLOAD_TIMEOUT`).
 const FIRST_BYTES_WAIT: Duration = Duration::from_secs(8);
+
+/// How long a part is waited for: somebody looks at a page meanwhile. What came by then is there the next time.
+const PART_WAIT: Duration = Duration::from_secs(20);
+
+/// How much of a file a transfer brings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Extent {
+    /// All of it.
+    Whole,
+    /// What is read.
+    Part,
+}
+
+/// Returns the error for a file whose remote is gone.
+fn gone(path: &RepoPath) -> HubError {
+    HubError::Missing(format!(
+        "the bytes of {path} are not on this node, and it no longer has the remote that they come from"
+    ))
+}
 
 impl FarFiles for Upstreams {
     fn file_stream<'a>(
@@ -39,19 +58,24 @@ impl FarFiles for Upstreams {
     ) -> BoxFuture<'a, HubResult<FileStream>> {
         Box::pin(self.far_file(actor, repo, file, range))
     }
+
+    fn part_read<'a>(
+        &'a self,
+        actor: &'a Actor,
+        repo: &'a Repo,
+        file: FarFile,
+        range: ByteRange,
+    ) -> BoxFuture<'a, HubResult<Bytes>> {
+        Box::pin(self.far_part(actor, repo, file, range))
+    }
 }
 
 impl Upstreams {
-    async fn far_file(&self, actor: &Actor, repo: &Repo, file: FarFile, range: ByteRange) -> HubResult<FileStream> {
-        let gone = || {
-            HubError::Missing(format!(
-                "the bytes of {} are not on this node, and it no longer has the remote that they come from",
-                file.path
-            ))
-        };
+    /// Returns where a file is fetched from, if the operator's rules allow that.
+    async fn far_place(&self, repo: &Repo, file: &FarFile) -> HubResult<(Arc<Remotes>, Mirror)> {
         let remotes = self.shelf.remotes(&self.hub).await?;
-        let mirror = self.hub.catalog().mirror_by_repo(repo.id).await?.ok_or_else(gone)?;
-        let remote = remotes.get(mirror.remote).ok_or_else(gone)?;
+        let mirror = self.hub.catalog().mirror_by_repo(repo.id).await?.ok_or_else(|| gone(&file.path))?;
+        let remote = remotes.get(mirror.remote).ok_or_else(|| gone(&file.path))?;
         let policy = &remote.settings.policy;
         let mut refused = match policy.repo(&mirror.remote_repo) {
             Verdict::Refuse(why) => Err(why),
@@ -68,6 +92,33 @@ impl Upstreams {
                 "{path} is not fetched from {from}: {why}. Get it there, or ask the operator of this node"
             ))
         })?;
+        Ok((remotes, mirror))
+    }
+
+    async fn far_part(&self, actor: &Actor, repo: &Repo, file: FarFile, range: ByteRange) -> HubResult<Bytes> {
+        let (remotes, mirror) = self.far_place(repo, &file).await?;
+        let remote = remotes.get(mirror.remote).ok_or_else(|| gone(&file.path))?;
+        let path = file.path.clone();
+        let transfer = self.transfer_of(actor, remote, repo, &mirror, file, Extent::Part).await?;
+        let silent = |why: &dyn std::fmt::Display| {
+            HubError::OriginSilent(format!(
+                "the bytes of {path} are not held here, and {} {why}; try again",
+                remote.name()
+            ))
+        };
+        match tokio::time::timeout(PART_WAIT, self.ways.transfers.part(&transfer, range)).await {
+            Ok(Ok(bytes)) => Ok(bytes.into()),
+            Ok(Err(error)) => Err(silent(&format!("did not give them: {error}"))),
+            Err(_) => match transfer.progress().trouble {
+                None => Err(silent(&"has not given enough of them in time")),
+                Some(trouble) => Err(silent(&format!("does not send them: {trouble}"))),
+            },
+        }
+    }
+
+    async fn far_file(&self, actor: &Actor, repo: &Repo, file: FarFile, range: ByteRange) -> HubResult<FileStream> {
+        let (remotes, mirror) = self.far_place(repo, &file).await?;
+        let remote = remotes.get(mirror.remote).ok_or_else(|| gone(&file.path))?;
         if range.is_empty() {
             return Ok(stream::empty().boxed());
         }
@@ -76,7 +127,7 @@ impl Upstreams {
         if matches!(actor, Actor::Operator) && range.start == 0 {
             self.file_used(repo, file.sha256, 0);
         }
-        let transfer = self.transfer_of(actor, remote, repo, &mirror, file).await?;
+        let transfer = self.transfer_of(actor, remote, repo, &mirror, file, Extent::Whole).await?;
         let silent = |why: &dyn std::fmt::Display| {
             HubError::OriginSilent(format!(
                 "the bytes of {path} are not held here, and {} {why}; try again",
@@ -133,6 +184,7 @@ impl Upstreams {
         repo: &Repo,
         mirror: &Mirror,
         file: FarFile,
+        extent: Extent,
     ) -> HubResult<Arc<Transfer>> {
         let sha256 = file.sha256;
         let failed = |failure: PullFailure| failure.for_caller(remote.name(), actor, &repo.address(), None);
@@ -160,6 +212,9 @@ impl Upstreams {
             sha256,
             file_bytes: file.file_bytes,
         };
+        if extent == Extent::Part {
+            return Ok(self.ways.transfers.start_part(wanted, Arc::new(planner)));
+        }
         let transfer = self.ways.transfers.start_to(stay, wanted, Arc::new(planner), Priority::High);
         if transfer.wanted().repo.id != repo.id && stay == Stay::Kept {
             let (hub, repo, joined) = (Arc::clone(&self.hub), repo.clone(), Arc::clone(&transfer));

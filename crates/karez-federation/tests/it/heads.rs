@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use karez_catalog::Keep;
-use karez_federation::transfer::{Priority, TransferState};
+use karez_federation::transfer::{Priority, TransferError, TransferState};
 use karez_testkit::{Act, Cut, Link, LinkShape, Step, Trigger};
+use karez_types::ByteRange;
 
 use crate::peers::{befriend_at, node, person, poll, publish, rule};
 use crate::sample::Sample;
@@ -62,6 +63,43 @@ async fn a_head_goes_on_when_somebody_wants_the_file() {
     assert!(Arc::ptr_eq(&joined, &transfer));
     finish(&joined).await.unwrap();
     assert_eq!(source.sent(), sample.mapped().0.wire_bytes);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_part_brings_itself_and_spoils_nothing() {
+    let sample = Sample::new(63, 3_000_000, 100);
+    let world = World::new();
+    let source = slow(&sample);
+    let planner = Fixed::new("origin", sample.mapped(), std::slice::from_ref(&source));
+    let transfers = world.transfers();
+    // The end first, as a footer; then a range in the middle.
+    let transfer = transfers.start_part(wanted(&sample), planner.clone());
+    for (start, end) in [(2_990_000, 3_000_000), (1_000_000, 1_200_000), (1_000_000, 1_000_001)] {
+        let part = transfers.part(&transfer, ByteRange { start, end }).await.unwrap();
+        assert!(part == sample.data[start as usize..end as usize]);
+    }
+    let sent = source.sent();
+    assert!(sent < 210_000 + 5 * (128 << 10), "{sent} bytes were sent");
+    tokio::time::sleep(Duration::from_secs(30)).await;
+    assert_eq!(source.sent(), sent, "nothing comes by itself");
+    let again = transfers.start_part(wanted(&sample), planner.clone());
+    transfers.part(&again, ByteRange { start: 1_000_000, end: 1_100_000 }).await.unwrap();
+    assert_eq!(source.sent(), sent);
+    // It goes when nobody looks any more.
+    assert_eq!(again.done().await, Err(TransferError::NotKept));
+    until(|| transfers.find(sample.sha256).is_none()).await;
+
+    // What waits to be kept is not lost by a look at it.
+    let head = transfers.start_head(wanted(&sample), planner.clone());
+    let before = source.sent();
+    transfers.head(&head, |_| HEAD_BYTES).await.unwrap();
+    let look = transfers.start_part(wanted(&sample), planner.clone());
+    let part = transfers.part(&look, ByteRange { start: 0, end: 1_000 }).await.unwrap();
+    assert!(part == sample.data[..1_000] && transfers.find(sample.sha256).is_none());
+    tokio::time::sleep(Duration::from_secs(600)).await;
+    let whole = transfers.start(wanted(&sample), planner, Priority::Background);
+    finish(&whole).await.unwrap();
+    assert_eq!(source.sent() - before, sample.mapped().0.wire_bytes, "nothing came twice");
 }
 
 /// A shard: a header as safetensors have it, and weights.

@@ -572,3 +572,45 @@ async fn no_more_comes_over_a_line_than_its_month_has() {
     let refused = anyone.send(request.header("range", "bytes=40000000-")).await.expect(504);
     assert!(words(&refused).contains("the budget of"), "{}", words(&refused));
 }
+
+#[tokio::test]
+async fn a_look_at_data_that_is_not_here_brings_no_more_than_it_shows() {
+    let pair = Pair::start().await;
+    let alice = pair.up.node.client("alice");
+    alice.repo_create("dataset", "hub/table", "public").await;
+    let noise = noise(9, 12 << 20);
+    let line = |(row, bytes): (usize, &[u8])| {
+        format!("{row},{}\n", bytes.iter().map(|b| format!("{b:02x}")).collect::<String>())
+    };
+    let csv: String = noise.chunks(1 << 10).enumerate().map(line).collect();
+    let csv = format!("id,noise\n{csv}");
+    alice.commit("datasets/hub/table", "main", &[("train.csv", csv.as_bytes())]).await.expect(200);
+    let anyone = pair.node.anonymous();
+    let ask = |path: &str| format!("/datasets-server/{path}dataset=hub/table&config=default&split=train");
+    let page = anyone.get(&ask("rows?offset=3&length=2&")).await.expect(200).json();
+    assert_eq!((&page["rows"][0]["row"]["id"], &page["partial"]), (&json!(3), &json!(true)));
+    let far = anyone.get(&ask("rows?offset=2000&length=2&")).await.expect(200).json();
+    assert_eq!(far["rows"][0]["row"]["id"], 2_000);
+    let travelled = pair.up.link.counts().down_body_bytes;
+    assert!(travelled < 7 << 20, "{travelled} of {} bytes", csv.len());
+    // What would need all of it says so, and does not begin.
+    for path in ["statistics?", "search?query=ff&", "filter?where=id%3E3&"] {
+        let said = anyone.get(&ask(path)).await.expect(422).text();
+        assert!(said.contains("not on this node"), "{path}: {said}");
+    }
+    let info = anyone.get("/datasets-server/info?dataset=hub/table").await.expect(200).json();
+    assert_eq!(info["partial"], true);
+    anyone
+        .send(
+            anyone
+                .request(karez_testkit::reqwest::Method::GET, "/datasets/hub/table/viewer")
+                .header("accept", "text/html"),
+        )
+        .await
+        .expect(200);
+    let after = pair.up.link.counts().down_body_bytes;
+    assert!(after < travelled + (1 << 20), "{after} after {travelled}");
+    // Whoever wants the file gets it, and what came already does not come again.
+    let whole = anyone.get("/datasets/hub/table/resolve/main/train.csv").await.expect(200);
+    assert!(whole.body == csv.as_bytes());
+}

@@ -4,7 +4,7 @@
 //! and a new version of one is tried at once. Failures that say nothing of the files (bytes that cannot be had now, a
 //! node that is busy) are not remembered.
 
-use karez_preview::{DataFile, Format, PreviewError, Question, Trouble};
+use karez_preview::{DataFile, Format, PreviewError, Question, ReaderOptions, Trouble};
 use karez_types::{Clock, GitOid, RepoId, Timestamp};
 use quick_cache::sync::Cache;
 use sha2::{Digest as _, Sha256};
@@ -56,13 +56,13 @@ impl Asked {
     /// remembered: there is no telling when they change.
     pub(super) fn of(
         repo: RepoId,
-        format: Format,
+        (format, options): (Format, &ReaderOptions),
         files: &[DataFile],
         oids: &[Option<GitOid>],
         question: &Question,
     ) -> Option<Asked> {
         let mut hasher = Sha256::new();
-        hasher.update(format!("{repo:?} {format:?} {}\n", files.len()));
+        hasher.update(format!("{repo:?} {format:?} {options:?} {}\n", files.len()));
         for (file, oid) in files.iter().zip(oids) {
             hasher.update(format!("{} {}\n", (*oid)?, file.path.len()));
             hasher.update(&file.path);

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::io;
 
+use bytes::Bytes;
 use futures::stream::TryStreamExt;
 use karez_catalog::FileRow;
 use karez_preview::worker::{FRAME_BYTES, FRAME_BYTES_MAX, FRAME_JOB, FRAME_NONE, FRAME_OUTCOME, FRAME_RANGE, Job};
@@ -13,7 +14,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 
 use super::{DataView, PreviewChild};
-use crate::resolve::Resolved;
+use crate::resolve::{Resolved, not_here};
 use crate::{Actor, Hub, HubError, HubResult};
 
 /// Bytes of an outcome: the cells of an answer, with room for their JSON, names and statistics.
@@ -21,12 +22,29 @@ const OUTCOME_BYTES_MAX: usize = 64 << 20;
 /// Bytes that one child may ask for: a terabyte is read by nobody in the time that it has.
 const RANGES_BYTES_MAX: u64 = 64 << 30;
 
+/// Bytes that one child may have brought from elsewhere: a footer, and the pages of some columns.
+const FAR_BYTES_MAX: u64 = 16 << 20;
+
 /// A file of the question, once it was asked for.
 #[derive(Clone)]
-enum Opened {
+pub(super) enum Opened {
     Small(Arc<Resolved>),
     Here(Arc<FileRow>),
     Far(Arc<Resolved>),
+}
+
+impl Opened {
+    /// Tells whether its bytes are on another node.
+    pub(super) fn is_far(&self) -> bool {
+        matches!(self, Opened::Far(_))
+    }
+}
+
+/// What was brought from elsewhere for a child.
+struct Brought {
+    left_bytes: u64,
+    /// Why the last range could not be had.
+    why_not: Option<HubError>,
 }
 
 impl Hub {
@@ -67,6 +85,7 @@ impl Hub {
         socket.write_all(&job).await?;
         let mut opened = HashMap::new();
         let mut left_bytes = RANGES_BYTES_MAX;
+        let mut brought = Brought { left_bytes: FAR_BYTES_MAX, why_not: None };
         loop {
             let (kind, length) = read_head(&mut socket).await?;
             match kind {
@@ -74,6 +93,10 @@ impl Hub {
                     let mut body = vec![0; length];
                     socket.read_exact(&mut body).await?;
                     let outcome: Outcome = serde_json::from_slice(&body).map_err(io::Error::from)?;
+                    // The child only knows that there were no bytes.
+                    if let (Err(_), Some(why)) = (&outcome, brought.why_not) {
+                        return Err(Talk::Failed(why));
+                    }
                     return Ok((outcome, length as u64));
                 }
                 FRAME_RANGE if length == 20 => {
@@ -96,14 +119,15 @@ impl Hub {
                             known
                         }
                     };
-                    self.preview_range(actor, view, &known, ByteRange { start, end }, &mut socket).await?;
+                    let range = ByteRange { start, end };
+                    self.preview_range(actor, view, &known, range, &mut socket, &mut brought).await?;
                 }
                 _ => return Err(Talk::strange()),
             }
         }
     }
 
-    async fn preview_file(&self, view: &DataView, path: &str) -> HubResult<Opened> {
+    pub(super) async fn preview_file(&self, view: &DataView, path: &str) -> HubResult<Opened> {
         let path: RepoPath = path.parse()?;
         let file = Arc::new(self.resolve_at(view.commit, &path).await?);
         let Some(large) = file.large else { return Ok(Opened::Small(file)) };
@@ -122,6 +146,7 @@ impl Hub {
         file: &Opened,
         range: ByteRange,
         socket: &mut UnixStream,
+        brought: &mut Brought,
     ) -> Result<(), Talk> {
         let length = usize::try_from(range.end - range.start).map_err(|_| Talk::strange())?;
         let stream = match file {
@@ -130,19 +155,21 @@ impl Hub {
                 head(socket, FRAME_BYTES, length).await?;
                 return Ok(socket.write_all(&bytes).await?);
             }
-            Opened::Here(row) => Ok(self.file_stream(row, range)),
-            Opened::Far(file) => match file.far() {
-                Some(far) if view.repo.mirror.is_some() => self.far_stream(actor, &view.repo, far, range).await,
-                _ => Err(crate::resolve::not_here(&file.path)),
+            Opened::Here(row) => self.file_stream(row, range),
+            Opened::Far(file) => match self.preview_part(actor, view, file, range, brought).await {
+                Ok(bytes) if bytes.len() == length => {
+                    head(socket, FRAME_BYTES, length).await?;
+                    return Ok(socket.write_all(&bytes).await?);
+                }
+                Ok(_) => return Ok(head(socket, FRAME_NONE, 0).await?),
+                Err(error) => {
+                    tracing::debug!(%error, "a preview wanted bytes that are not to be had");
+                    brought.why_not = Some(error);
+                    return Ok(head(socket, FRAME_NONE, 0).await?);
+                }
             },
         };
-        let mut stream = match stream {
-            Ok(stream) => stream,
-            Err(error) => {
-                tracing::debug!(%error, "a preview wanted bytes that are not to be had");
-                return Ok(head(socket, FRAME_NONE, 0).await?);
-            }
-        };
+        let mut stream = stream;
         head(socket, FRAME_BYTES, length).await?;
         let mut sent = 0;
         while let Some(part) = stream.try_next().await.map_err(Talk::Failed)? {
@@ -155,6 +182,31 @@ impl Hub {
         // That is the store's fault, and nobody else's.
         let short = || Talk::Failed(HubError::Damaged(format!("{sent} bytes came of {length} that a preview wanted")));
         if sent < length { Err(short()) } else { Ok(()) }
+    }
+}
+
+impl Hub {
+    /// Brings a range of a file that is on another node, and nothing else of it.
+    async fn preview_part(
+        &self,
+        actor: &Actor,
+        view: &DataView,
+        file: &Resolved,
+        range: ByteRange,
+        brought: &mut Brought,
+    ) -> HubResult<Bytes> {
+        let far = file.far().filter(|_| view.repo.mirror.is_some()).ok_or_else(|| not_here(&file.path))?;
+        let left_bytes = brought.left_bytes.checked_sub(range.end - range.start).ok_or_else(|| {
+            HubError::Preview(PreviewError::unsupported(format!(
+                "{} is not on this node, and to show this more than {} MiB of its {} bytes would have to come; download it \
+                 through this node first",
+                file.path,
+                FAR_BYTES_MAX >> 20,
+                file.file_bytes
+            )))
+        })?;
+        brought.left_bytes = left_bytes;
+        self.far_part_read(actor, &view.repo, far, range).await
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use karez_hub::{PreviewChild, PreviewLauncher};
 use karez_preview::worker::{self, FRAME_OUTCOME, WorkerLimits};
-use karez_preview::{Outcome, PreviewError, Trouble};
+use karez_preview::{Answer, Outcome, PreviewError, Trouble};
 use karez_testkit::{NodeOptions, TestClient, TestNode};
 
 /// What becomes of the children that are started.
@@ -21,6 +21,8 @@ enum Fate {
     Refuse,
     /// The bytes cannot be had.
     Starve,
+    /// Their time is over after so many rows.
+    Hurry(u64),
 }
 
 /// Starts children, and counts them.
@@ -42,6 +44,11 @@ impl PreviewLauncher for Counting {
                 let error = PreviewError { trouble: Trouble::Unreadable, words, is_of_all: false };
                 let outcome = serde_json::to_vec(&Outcome::Err(error))?;
                 worker::write_frame(&theirs, FRAME_OUTCOME, &outcome)?;
+                Box::new(theirs)
+            }
+            Fate::Hurry(rows) => {
+                let answer = Answer { is_partial: true, rows_seen: rows, rows_total: rows, ..Answer::default() };
+                worker::write_frame(&theirs, FRAME_OUTCOME, &serde_json::to_vec(&Outcome::Ok(answer))?)?;
                 Box::new(theirs)
             }
         };
@@ -139,4 +146,21 @@ async fn a_child_that_dies_is_remembered_and_a_busy_node_is_not() {
     // The machine may have been busy: that is not held against the file for long.
     desk.node.advance_secs(HOUR_SECS / 6 + 1);
     assert_eq!(desk.ask("rows?dataset=alice/data", 200).await.1, 1);
+}
+
+#[tokio::test]
+async fn an_answer_without_time_is_no_empty_page() {
+    let desk = Desk::start().await;
+    desk.dataset("alice/data", "a.csv", b"n\n1\n2\n").await;
+    desk.let_them(Fate::Hurry(0));
+    for path in ["rows?dataset=alice/data", "search?query=x&dataset=alice/data", "statistics?dataset=alice/data"] {
+        desk.ask(path, 503).await;
+    }
+    desk.let_them(Fate::Hurry(7));
+    let (said, _) = desk.ask("rows?offset=9&dataset=alice/data", 422).await;
+    assert!(said.contains("row 9 is not reached") && said.contains("7 rows"), "{said}");
+    // Nothing was found among those that were looked at: that is an answer.
+    desk.ask("search?query=x&dataset=alice/data", 200).await;
+    desk.let_them(Fate::Read);
+    desk.ask("rows?dataset=alice/data", 200).await;
 }

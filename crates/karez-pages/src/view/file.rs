@@ -28,6 +28,8 @@ pub enum FileContent {
     Bytes,
     /// What a file of weights says of itself.
     Weights(Weights),
+    /// A file of weights whose header is none.
+    Unreadable,
     /// A notebook.
     Notebook {
         /// Its cells.
@@ -71,7 +73,12 @@ fn content(frame: &Frame, page: &FilePage) -> Markup {
         },
         FileContent::Picture => html! { p.card { img src=(raw) alt=(page.path); } },
         FileContent::Bytes => html! { p { (l.t(key::NOT_TEXT)) } },
-        FileContent::Weights(page) => weights(l, page),
+        FileContent::Weights(found) => html! {
+            // An index is text, and people may want to read it.
+            @if page.path.ends_with(".json") { p { a href=(frame.here_with("plain", "1")) { (l.t(key::SOURCE)) } } }
+            (weights(l, found))
+        },
+        FileContent::Unreadable => html! { p.warn { (l.t(key::WEIGHTS_UNREADABLE)) } },
         FileContent::Notebook { cells, is_cut } => html! {
             p { a href=(frame.here_with("plain", "1")) { (l.t(key::SOURCE)) } }
             (notebook(l, cells))

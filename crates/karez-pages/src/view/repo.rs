@@ -122,6 +122,8 @@ pub struct RepoPage {
     pub task: Option<String>,
     /// Library that loads a model.
     pub library: Option<String>,
+    /// How many numbers the weights of a model have.
+    pub parameters: Option<u64>,
     /// Free tags.
     pub tags: Vec<String>,
     /// What a model was made from.
@@ -240,6 +242,7 @@ fn facts(l: &Locale, page: &RepoPage) -> Markup {
             }
             @if let Some(task) = &page.task { dt { (l.t(key::TASK)) } dd { (id(task)) } }
             @if let Some(library) = &page.library { dt { (l.t(key::LIBRARY)) } dd { (id(library)) } }
+            @if let Some(parameters) = page.parameters { dt { (l.t(key::PARAMETERS)) } dd { (l.number(parameters)) } }
             (links(l, key::BASE_MODELS, &page.base_models))
             (links(l, key::DATASETS_USED, &page.datasets))
             @if let Some(totals) = page.totals {

@@ -67,8 +67,36 @@ pub enum DataShown {
     },
     /// Figures of columns.
     Figures(Vec<ColumnFigures>),
-    /// Why there is nothing.
-    Nothing(String),
+    /// There is nothing.
+    Nothing,
+    /// It cannot be shown: why, and more of that in English.
+    Refused(WhyNot, String),
+}
+
+/// Why data cannot be shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WhyNot {
+    /// The file is damaged.
+    Damaged,
+    /// It asks for too much.
+    TooLarge,
+    /// The words or the condition do not fit it.
+    Question,
+    /// Such files are not shown, or not in this way.
+    Unsupported,
+    /// Its bytes are not to be had now.
+    Unreadable,
+}
+
+/// What is odd about a file whose rows are shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DataNote {
+    /// Some bytes are not UTF-8.
+    NotUtf8,
+    /// It is UTF-16.
+    Utf16,
+    /// This row has more values than there are columns.
+    Ragged(u64),
 }
 
 /// The page.
@@ -96,6 +124,10 @@ pub struct ViewerPage {
     pub is_partial: bool,
     /// How many are on a page.
     pub page_rows: u64,
+    /// What is odd about files, by their path.
+    pub notes: Vec<(String, DataNote)>,
+    /// Whether the card names data files of which there are none.
+    pub has_unmatched: bool,
     /// The rows or figures.
     pub shown: DataShown,
 }
@@ -139,6 +171,51 @@ fn address(page: &ViewerPage, more: &[(&str, &str)]) -> String {
         kept.chain(more.iter().copied()).map(|(name, value)| format!("{name}={}", encode_part(value))).collect();
     url.push_str(&pairs.join("&"));
     url
+}
+
+/// Returns the form that goes to a row, by its number.
+fn jump(l: &Locale, page: &ViewerPage) -> Markup {
+    let kept = [("config", &page.config), ("split", &page.split), ("words", &page.words), ("where", &page.condition)];
+    html! {
+        form.row action=(format!("{}/viewer", repo_url(&page.head.address))) method="get" {
+            @for (name, value) in kept { @if !value.is_empty() { input type="hidden" name=(name) value=(value); } }
+            label for="offset" { (l.t(key::GO_TO_ROW)) }
+            " "
+            input #offset type="number" name="offset" min="0" value=(page.offset) required;
+            " "
+            button type="submit" { (l.t(key::SHOW)) }
+        }
+    }
+}
+
+/// Returns what is said where there are no rows: there are none, or they end before.
+fn no_rows(l: &Locale, page: &ViewerPage) -> Markup {
+    let is_behind = page.offset > 0 && page.rows_total > 0;
+    let last = page.rows_total.saturating_sub(1) / page.page_rows.max(1) * page.page_rows;
+    html! {
+        @if is_behind {
+            p { (l.t(key::ROWS_END_BEFORE)) " " a href=(address(page, &[("offset", &last.to_string())])) { (l.t(key::LAST_ROWS)) } }
+        } @else { p { (l.t(key::NO_ROWS)) } }
+    }
+}
+
+fn note(l: &Locale, path: &str, note: DataNote) -> Markup {
+    let file = || id(path);
+    match note {
+        DataNote::NotUtf8 => l.fill(key::NOTE_NOT_UTF8, &[("file", file())]),
+        DataNote::Utf16 => l.fill(key::NOTE_UTF16, &[("file", file())]),
+        DataNote::Ragged(row) => l.fill(key::NOTE_RAGGED, &[("file", file()), ("row", html! { (l.number(row)) })]),
+    }
+}
+
+fn why(l: &Locale, why: WhyNot) -> Markup {
+    l.t(match why {
+        WhyNot::Damaged => key::WHY_DAMAGED,
+        WhyNot::TooLarge => key::WHY_TOO_LARGE,
+        WhyNot::Question => key::WHY_QUESTION,
+        WhyNot::Unsupported => key::WHY_UNSUPPORTED,
+        WhyNot::Unreadable => key::WHY_UNREADABLE,
+    })
 }
 
 fn rows(l: &Locale, page: &ViewerPage, columns: &[DataColumn], rows: &[(u64, Vec<DataCell>)]) -> Markup {
@@ -237,7 +314,7 @@ pub fn viewer(frame: &Frame, page: &ViewerPage) -> String {
     let body = html! {
         (head(l, &page.head, Some(key::TAB_DATA)))
         @if !page.configs.is_empty() { (form(l, page)) }
-        @if !page.configs.is_empty() && !matches!(page.shown, DataShown::Nothing(_)) {
+        @if !page.configs.is_empty() && !matches!(page.shown, DataShown::Nothing | DataShown::Refused(..)) {
             p {
                 (l.count(key::ROW_COUNT, page.rows_total))
                 @if page.is_partial { " · " (l.t(key::ROWS_PARTIAL)) }
@@ -246,14 +323,20 @@ pub fn viewer(frame: &Frame, page: &ViewerPage) -> String {
                 @else { a href=(address(&ViewerPage { words: String::new(), condition: String::new(), ..page.clone() }, &[("show", "statistics")])) { (l.t(key::STATISTICS)) } }
             }
         }
+        @for (path, odd) in &page.notes { p.warn { (note(l, path, *odd)) } }
         @match &page.shown {
             DataShown::Rows { columns, columns_more, rows: found } => {
-                @if found.is_empty() { p { (l.t(key::NO_ROWS)) } } @else { (rows(l, page, columns, found)) }
+                @if page.rows_total > page.page_rows || page.offset > 0 { (jump(l, page)) }
+                @if found.is_empty() { (no_rows(l, page)) } @else { (rows(l, page, columns, found)) }
                 @if *columns_more > 0 { p.soft { (l.t(key::MORE_NOT_SHOWN)) } }
             }
             DataShown::Figures(all) => (figures(l, all)),
-            DataShown::Nothing(why) if why.is_empty() => p { (l.t(key::NO_DATA)) },
-            DataShown::Nothing(why) => p.warn { (l.t(key::NO_PREVIEW)) " " bdi lang="en" { (crate::shown(why)) } },
+            DataShown::Nothing if page.has_unmatched => p.warn { (l.t(key::DATA_FILES_UNMATCHED)) },
+            DataShown::Nothing => p { (l.t(key::NO_DATA)) },
+            DataShown::Refused(reason, words) => {
+                p.warn { (l.t(key::NO_PREVIEW)) " " (why(l, *reason)) }
+                p.soft { bdi lang="en" dir="ltr" { (crate::shown(words)) } }
+            },
         }
     };
     frame.page(&format!("{} · {}", l.plain(key::TAB_DATA), page.head.address.id()), &body)

@@ -5,7 +5,9 @@ mod parquet;
 mod texts;
 
 use bytes::Bytes;
-use karez_preview::{Answer, DataFile, FileBrief, Format, Hint, Outcome, Question, Request, Source, Split, answer};
+use karez_preview::{
+    Answer, DataFile, FileBrief, Format, Hint, Outcome, Question, ReaderOptions, Request, Source, Split, answer,
+};
 
 /// Asks about files that are in memory.
 fn ask(format: Format, files: &[(&str, &[u8])], question: Question) -> Outcome {
@@ -14,9 +16,21 @@ fn ask(format: Format, files: &[(&str, &[u8])], question: Question) -> Outcome {
 
 /// Asks with what is remembered of the files.
 fn ask_again(format: Format, files: &[(&str, &[u8])], question: Question, hints: &[(usize, Hint)]) -> Outcome {
+    ask_with(&ReaderOptions::default(), format, files, question, hints)
+}
+
+/// Asks with options of a card.
+fn ask_with(
+    options: &ReaderOptions,
+    format: Format,
+    files: &[(&str, &[u8])],
+    question: Question,
+    hints: &[(usize, Hint)],
+) -> Outcome {
     let brief = |(number, (path, bytes)): (usize, &(&str, &[u8]))| FileBrief {
         path: (*path).to_owned(),
         file_bytes: bytes.len() as u64,
+        is_far: false,
         hint: hints.iter().find(|(other, _)| *other == number).map(|(_, hint)| hint.clone()).unwrap_or_default(),
     };
     let of_folder = || {
@@ -30,6 +44,7 @@ fn ask_again(format: Format, files: &[(&str, &[u8])], question: Question, hints:
     let request = Request {
         question,
         format,
+        options: options.clone(),
         files: files.iter().enumerate().map(brief).collect(),
         folder,
         soft_millis: 60_000,

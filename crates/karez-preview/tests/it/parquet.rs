@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
-use karez_preview::{FileBrief, Format, Hint, Question, ReadAt, Request, Source, answer};
+use karez_preview::{FileBrief, Format, Hint, Question, ReadAt, ReaderOptions, Request, Source, answer};
 use serde_json::{Value, json};
 
 use crate::{ask, filter, numbers, rows};
@@ -165,10 +165,12 @@ fn a_page_takes_a_small_part_of_the_file() {
         [(rows(0, 20), 8), (rows(25_000, 20), 8), (rows(39_999, 1), 8), (filter("id = 31000", ""), 2)]
     {
         let read = Arc::new(AtomicU64::new(0));
-        let brief = FileBrief { path: "a.parquet".into(), file_bytes: file.len() as u64, hint: Hint::default() };
+        let brief =
+            FileBrief { path: "a.parquet".into(), file_bytes: file.len() as u64, is_far: false, hint: Hint::default() };
         let request = Request {
             question: question.clone(),
             format: Format::Parquet,
+            options: ReaderOptions::default(),
             files: vec![brief],
             folder: None,
             soft_millis: 0,
@@ -180,4 +182,15 @@ fn a_page_takes_a_small_part_of_the_file() {
         let read = read.load(Ordering::Relaxed);
         assert!(read < file.len() as u64 / share, "{question:?} read {read} of {} bytes", file.len());
     }
+}
+
+#[test]
+fn labels_are_named_in_conditions() {
+    let file = [("a.parquet", DATASETS)];
+    let by_name = ask(Format::Parquet, &file, filter("label = 'yes'", "")).unwrap();
+    let by_number = ask(Format::Parquet, &file, filter("label = 1", "")).unwrap();
+    assert!(by_name.rows_total > 0 && by_name.rows_total < 1_000);
+    assert_eq!(by_name, by_number);
+    let others = ask(Format::Parquet, &file, filter("NOT label IN ('yes')", "")).unwrap();
+    assert!(others.rows_total > 0 && others.rows_total + by_name.rows_total <= 1_000);
 }

@@ -2,10 +2,10 @@
 
 use std::io::Write as _;
 
-use karez_preview::{Format, Question};
+use karez_preview::{Format, Note, NoteKind, Question, ReaderOptions};
 use serde_json::{Value, json};
 
-use crate::{ask, ask_again, filter, numbers, rows};
+use crate::{ask, ask_again, ask_with, filter, numbers, rows};
 
 const CSV: &str = "\u{feff}id,name,score,ok,,id\r\n1,\"a, \"\"b\"\"\",0.5,True,x,9\r\n2,\"two\nlines\",NA,False,,9\r\n\r\n3,,2,True,y\r\n";
 
@@ -182,4 +182,134 @@ fn sounds_say_how_long_they_are() {
     let shown = |row: usize| (&found.rows[row].cells[0]["sampling_rate"], &found.rows[row].cells[0]["duration"]);
     assert_eq!(shown(0), (&json!(16_000), &json!(1.0)));
     assert_eq!(shown(1), (&json!(16_000), &json!(1.0)));
+}
+
+/// Returns a CSV of two columns, `id` and `v`, whose rows are long enough that the first are not all that is looked at.
+fn long_csv(rows: u64, late: u64, value: impl Fn(u64) -> String) -> Vec<u8> {
+    let pad = "x".repeat(2_000);
+    let line = |row: u64| format!("{row},{},{pad}\n", if row == late { "late".to_owned() } else { value(row) });
+    format!("id,v,pad\n{}", (0..rows).map(line).collect::<String>()).into_bytes()
+}
+
+#[test]
+fn a_late_value_widens_the_type_of_every_answer() {
+    let csv = long_csv(4_000, 3_500, |row| row.to_string());
+    let file = [("a.csv", &csv[..])];
+    let found = ask(Format::Csv, &file, rows(3_499, 2)).unwrap();
+    assert_eq!(found.columns[1].dtype(), Some("string"));
+    assert_eq!((&found.rows[0].cells[1], &found.rows[1].cells[1]), (&json!("3499"), &json!("late")));
+    assert_eq!((found.rows_total, found.is_partial, found.are_types_sure), (4_000, false, true));
+    // Remembered, the first rows are read by the same types.
+    let again = ask_again(Format::Csv, &file, rows(0, 1), &found.hints).unwrap();
+    assert_eq!((again.columns, &again.rows[0].cells[1]), (found.columns, &json!("0")));
+    let found = ask(Format::Csv, &file, Question::Statistics).unwrap();
+    let figures = &found.statistics[1];
+    assert_eq!(
+        (&figures["column_type"], &figures["column_statistics"]["nan_count"]),
+        (&json!("string_text"), &json!(0))
+    );
+    let found = ask(Format::Csv, &file, filter("v = 'late' OR v = '7'", "")).unwrap();
+    assert_eq!((numbers(&found), &found.rows[0].cells[1]), (vec![7, 3_500], &json!("7")));
+    let found = ask(Format::Csv, &file, Question::Search { query: "late".into(), offset: 0, length: 9 }).unwrap();
+    assert_eq!(numbers(&found), [3_500]);
+
+    let csv = long_csv(4_000, 9_999, |row| if row < 3_500 { String::new() } else { "abc".to_owned() });
+    let found = ask(Format::Csv, &[("a.csv", &csv)], Question::Statistics).unwrap();
+    assert_eq!(found.statistics[1]["column_statistics"]["nan_count"], 3_500);
+    assert_eq!(found.statistics[1]["column_statistics"]["frequencies"], json!({ "abc": 500 }));
+}
+
+#[test]
+fn files_of_a_split_have_the_types_of_all() {
+    let files = [("a.csv", &b"n\n007\n"[..]), ("b.csv", &b"n\nA7\n"[..])];
+    let found = ask(Format::Csv, &files, rows(0, 5)).unwrap();
+    assert_eq!((found.columns[0].dtype(), &found.rows[0].cells[0]), (Some("string"), &json!("007")));
+    let files = [("a.jsonl", &b"{\"a\": 1}\n"[..]), ("b.jsonl", &b"{\"b\": 2, \"a\": 1.5}\n"[..])];
+    let found = ask(Format::Json, &files, rows(0, 5)).unwrap();
+    let columns: Vec<_> = found.columns.iter().map(|column| (column.name.as_str(), column.dtype())).collect();
+    assert_eq!(columns, [("a", Some("float64")), ("b", Some("int64"))]);
+    assert_eq!((json!(found.rows[0].cells), json!(found.rows[1].cells)), (json!([1, null]), json!([1.5, 2])));
+}
+
+#[test]
+fn late_keys_of_json_are_columns() {
+    let pad = "x".repeat(2_000);
+    let line = |row: u64| match row {
+        3_500 => format!("{{\"id\": {row}, \"v\": 1.5, \"late\": \"here\", \"pad\": \"{pad}\"}}\n"),
+        _ => format!("{{\"id\": {row}, \"v\": 1, \"pad\": \"{pad}\"}}\n"),
+    };
+    let json: String = (0..4_000).map(line).collect();
+    let file = [("a.jsonl", json.as_bytes())];
+    let found = ask(Format::Json, &file, rows(3_500, 1)).unwrap();
+    let columns: Vec<_> = found.columns.iter().map(|column| (column.name.as_str(), column.dtype())).collect();
+    assert_eq!(
+        columns,
+        [("id", Some("int64")), ("v", Some("float64")), ("pad", Some("string")), ("late", Some("string"))]
+    );
+    assert_eq!((&found.rows[0].cells[1], &found.rows[0].cells[3]), (&json!(1.5), &json!("here")));
+    let found = ask(Format::Json, &file, Question::Statistics).unwrap();
+    let of = |at: usize| &found.statistics[at]["column_statistics"];
+    assert_eq!((&of(1)["max"], &of(1)["nan_count"], &of(3)["nan_count"]), (&json!(1.5), &json!(0), &json!(3_999)));
+    let found = ask(Format::Json, &file, filter("late IS NOT NULL", "")).unwrap();
+    assert_eq!(numbers(&found), [3_500]);
+    let moments = b"{\"t\": \"2020-01-01\"}\n{\"t\": \"2020-01-02T00:00:00Z\"}\n";
+    let found = ask(Format::Json, &[("a.jsonl", moments)], Question::Describe).unwrap();
+    assert!(!found.are_types_sure, "the library makes moments of these");
+}
+
+#[test]
+fn numbers_of_any_size_have_exact_figures() {
+    let csv = "n,f\n9223372036854775808,1e-8\n9223372036854775810,3e-8\n1,-1e300\n";
+    let file = [("a.csv", csv.as_bytes())];
+    let found = ask(Format::Csv, &file, rows(0, 3)).unwrap();
+    assert_eq!((found.columns[0].dtype(), found.rows[0].cells[0].as_u64()), (Some("uint64"), Some(1 << 63)));
+    let found = ask(Format::Csv, &file, filter("n > 9223372036854775800", "n DESC")).unwrap();
+    assert_eq!(numbers(&found), [1, 0]);
+    let found = ask(Format::Csv, &file, Question::Statistics).unwrap();
+    let of = |at: usize| &found.statistics[at]["column_statistics"];
+    assert_eq!(of(0)["max"].as_u64(), Some((1 << 63) + 2));
+    assert_eq!((of(1)["min"].as_f64(), of(1)["max"].as_f64()), (Some(-1e300), Some(3e-8)));
+    let close: String = (0..20u64).map(|n| format!("{}\n", (1u64 << 62) + n)).collect();
+    let found = ask(Format::Csv, &[("a.csv", format!("n\n{close}").as_bytes())], Question::Statistics).unwrap();
+    assert_eq!(found.statistics[0]["column_statistics"]["histogram"]["hist"], json!([2, 2, 2, 2, 2, 2, 2, 2, 2, 2]));
+}
+
+#[test]
+fn cards_say_how_files_are_read() {
+    let with = |format, config: Value, file: &[u8]| {
+        let options = ReaderOptions::of(&config, format).unwrap();
+        let found = ask_with(&options, format, &[("a.x", file)], rows(0, 9), &[]).unwrap();
+        let names: Vec<String> = found.columns.iter().map(|column| column.name.clone()).collect();
+        let cells: Vec<Vec<Value>> = found.rows.into_iter().map(|row| row.cells).collect();
+        (json!(names), json!(cells))
+    };
+    let semicolons = with(Format::Csv, json!({ "sep": ";", "decimal": "," }), "id;näme;v\n1;a,b;0,5\n".as_bytes());
+    assert_eq!(semicolons, (json!(["id", "näme", "v"]), json!([[1, "a,b", 0.5]])));
+    let headless = with(Format::Csv, json!({ "header": null, "skiprows": 1 }), b"# a \"note\n1,2\n3,x\n");
+    assert_eq!(headless, (json!(["0", "1"]), json!([[1, "2"], [3, "x"]])));
+    let named = with(Format::Csv, json!({ "header": 0, "column_names": ["a", "b"] }), b"x,y\n1,2\n");
+    assert_eq!(named, (json!(["a", "b"]), json!([[1, 2]])));
+    let quoted = with(Format::Csv, json!({ "quotechar": "'", "na_values": "-" }), b"a,b\n'1,2',-\n");
+    assert_eq!(quoted, (json!(["a", "b"]), json!([["1,2", null]])));
+    let latin = with(Format::Csv, json!({ "encoding": "latin-1" }), b"a\ncaf\xe9\n");
+    assert_eq!(latin, (json!(["a"]), json!([["café"]])));
+    let field = br#" {"version": {"data": [9]}, "note": "a ] \" }", "data": [{"a": 1}, {"a": [2]} ], "more": [3]}"#;
+    assert_eq!(with(Format::Json, json!({ "field": "data" }), field), (json!(["a"]), json!([[1], [[2]]])));
+    let options = ReaderOptions::of(&json!({ "field": "none" }), Format::Json).unwrap();
+    let error = ask_with(&options, Format::Json, &[("a.json", field)], rows(0, 9), &[]).unwrap_err();
+    assert!(error.words.contains("no key \"none\""), "{error}");
+}
+
+#[test]
+fn what_is_odd_about_a_file_is_said() {
+    let note = |format, file: &[u8]| ask(format, &[("a.csv", file)], rows(0, 9)).unwrap().notes;
+    let of = |kind| vec![Note { path: "a.csv".into(), kind }];
+    assert_eq!(note(Format::Csv, b"a,b\n1,2\n"), []);
+    assert_eq!(note(Format::Csv, b"a\ncaf\xe9\n"), of(NoteKind::NotUtf8));
+    assert_eq!(note(Format::Text, b"caf\xe9\n"), of(NoteKind::NotUtf8));
+    assert_eq!(note(Format::Csv, b"a,b\n1,2\n4,5,6\n"), of(NoteKind::Ragged { row: 1 }));
+    let utf16: Vec<u8> = "\u{feff}id,v\n1,ወባ\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let found = ask(Format::Csv, &[("a.csv", &utf16)], rows(0, 9)).unwrap();
+    assert_eq!((json!(found.rows[0].cells), found.notes), (json!([1, "ወባ"]), of(NoteKind::Utf16)));
+    assert!(!found.are_types_sure, "the library does not read it");
 }

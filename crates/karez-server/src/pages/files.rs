@@ -85,8 +85,8 @@ async fn content(
         return Ok(FileContent::Picture);
     }
     let address = &repo.address();
-    if let Some(header) = state.hub.weights_header(repo, file).await? {
-        return Ok(FileContent::Weights(weights(&header)));
+    if !is_plain && let Some(header) = state.hub.weights_header(repo, file).await? {
+        return Ok(weights(&header).map_or(FileContent::Unreadable, FileContent::Weights));
     }
     if ending == "ipynb" && !is_plain && file.large.is_none() && file.file_bytes <= NOTEBOOK_FILE_BYTES_MAX {
         let whole = state.hub.small_file_read(file, ByteRange { start: 0, end: file.file_bytes }).await?;
@@ -135,9 +135,10 @@ async fn notebook_of(
 /// Bytes of a value of a header that are shown.
 const SAID_BYTES_MAX: usize = 200;
 
-fn weights(header: &WeightsHeader) -> Weights {
+fn weights(header: &WeightsHeader) -> Option<Weights> {
     let cut = |text: &str| cut_text(text, SAID_BYTES_MAX).0.to_owned();
-    match header {
+    Some(match header {
+        WeightsHeader::Unreadable => return None,
         WeightsHeader::Safetensors(header) => Weights {
             parameters: Some(header.parameters_by_dtype().values().fold(0u64, |sum, count| sum.saturating_add(*count))),
             by_dtype: header.parameters_by_dtype().into_iter().take(WEIGHTS_ROWS_MAX).collect(),
@@ -185,7 +186,7 @@ fn weights(header: &WeightsHeader) -> Weights {
                 })
                 .collect(),
         },
-    }
+    })
 }
 
 /// Returns how a tensor's numbers are stored: a name, or the number of a kind that is not known here.

@@ -158,7 +158,11 @@ pub(super) async fn repo(
     PageTarget(address): PageTarget,
 ) -> ApiResult<Response> {
     let (hub, caller, main) = (&state.hub, &asked.caller, Revision::main());
-    let info = hub.repo_info(caller, &address, None, &[RepoField::CardData], SiblingDetail::Name).await?;
+    let fields: &[RepoField] = match address.kind {
+        RepoKind::Model => &[RepoField::CardData, RepoField::Safetensors],
+        _ => &[RepoField::CardData],
+    };
+    let info = hub.repo_info(caller, &address, None, fields, SiblingDetail::Name).await?;
     let address = info.repo.address();
     let (mut entries, mut has_more, mut sums, mut last, mut view, mut log_index) =
         (Vec::new(), false, None, None, None, None);
@@ -214,6 +218,7 @@ pub(super) async fn repo(
         languages,
         task,
         library,
+        parameters: info.safetensors.as_ref().map(|counts| counts.total()),
         base_models,
         datasets: links(card, "datasets", RepoKind::Dataset),
         derived,

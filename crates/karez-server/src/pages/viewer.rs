@@ -2,10 +2,10 @@
 
 use axum::extract::State;
 use axum::response::Response;
-use karez_hub::{Answer, Column, HubError, Question};
+use karez_hub::{Answer, Column, HubError, NoteKind, Question, Trouble};
 use karez_pages::{
-    Bar, ColumnFigures, DATA_CELL_CHARS_MAX, DATA_COLUMNS_MAX, DATA_ROWS, DataCell, DataColumn, DataShown, ViewerPage,
-    encode_part, file_url, viewer_page,
+    Bar, ColumnFigures, DATA_CELL_CHARS_MAX, DATA_COLUMNS_MAX, DATA_ROWS, DataCell, DataColumn, DataNote, DataShown,
+    ViewerPage, WhyNot, encode_part, file_url, viewer_page,
 };
 use karez_types::{RepoKind, Revision};
 use serde_json::Value;
@@ -15,6 +15,7 @@ use super::asked::{Asked, PageTarget};
 use super::repo::head;
 use crate::AppState;
 use crate::error::ApiResult;
+use crate::viewer::Asker;
 
 /// Columns whose figures are shown.
 const FIGURES_MAX: usize = 40;
@@ -24,6 +25,7 @@ const BARS_MAX: usize = 30;
 pub(super) async fn viewer(
     State(state): State<AppState>,
     asked: Asked,
+    Asker(asker): Asker,
     PageTarget(address): PageTarget,
 ) -> ApiResult<Response> {
     if address.kind != RepoKind::Dataset {
@@ -46,10 +48,21 @@ pub(super) async fn viewer(
         "" => view.usual(),
         name => Some(view.config(name)?),
     };
-    let Some(config) = config else { return Ok(page(&asked, viewer_page(&asked.frame, &made))) };
-    let split = asked.value("split");
-    // Another configuration may lack the split that the form still names.
-    let split = config.splits.iter().find(|one| one.name == split).unwrap_or(&config.splits[0]);
+    let Some(config) = config else {
+        made.has_unmatched = view.layout.has_unmatched;
+        return Ok(page(&asked, viewer_page(&asked.frame, &made)));
+    };
+    let wanted = asked.value("split");
+    let split = match config.splits.iter().find(|one| one.name == wanted) {
+        Some(split) => split,
+        // Another configuration may lack the split that the form still names.
+        None if wanted.is_empty()
+            || view.layout.configs.iter().any(|config| view.split(&config.name, wanted).is_ok()) =>
+        {
+            &config.splits[0]
+        }
+        None => view.split(&config.name, wanted)?.1,
+    };
     made.configs = view.layout.configs.iter().map(|config| config.name.clone()).collect();
     made.splits = config.splits.iter().map(|split| split.name.clone()).collect();
     (made.config, made.split) = (config.name.clone(), split.name.clone());
@@ -66,12 +79,13 @@ pub(super) async fn viewer(
     } else {
         Question::Rows { offset: made.offset, length: DATA_ROWS }
     };
-    made.shown = match state.hub.preview_ask(&asked.caller, &view, &config.name, &split.name, question).await {
+    made.shown = match state.hub.preview_ask(&asked.caller, &asker, &view, &config.name, &split.name, question).await {
         Ok(found) => {
             (made.rows_total, made.is_partial) = (found.rows_total, found.is_partial);
+            made.notes = found.notes.iter().map(|note| (note.path.clone(), note_shown(note.kind))).collect();
             if is_figures { figures(&found) } else { rows(&made, &view, &found) }
         }
-        Err(HubError::Preview(error)) => DataShown::Nothing(error.words),
+        Err(HubError::Preview(error)) => DataShown::Refused(why_not(error.trouble), error.words),
         Err(error) => return Err(error.into()),
     };
     Ok(page(&asked, viewer_page(&asked.frame, &made)))
@@ -90,7 +104,27 @@ fn empty(head: karez_pages::RepoHead) -> ViewerPage {
         rows_total: 0,
         is_partial: false,
         page_rows: DATA_ROWS,
-        shown: DataShown::Nothing(String::new()),
+        notes: Vec::new(),
+        has_unmatched: false,
+        shown: DataShown::Nothing,
+    }
+}
+
+fn why_not(trouble: Trouble) -> WhyNot {
+    match trouble {
+        Trouble::Malformed => WhyNot::Damaged,
+        Trouble::TooLarge => WhyNot::TooLarge,
+        Trouble::Question => WhyNot::Question,
+        Trouble::Unsupported => WhyNot::Unsupported,
+        Trouble::Unreadable => WhyNot::Unreadable,
+    }
+}
+
+fn note_shown(kind: NoteKind) -> DataNote {
+    match kind {
+        NoteKind::NotUtf8 => DataNote::NotUtf8,
+        NoteKind::Utf16 => DataNote::Utf16,
+        NoteKind::Ragged { row } => DataNote::Ragged(row),
     }
 }
 

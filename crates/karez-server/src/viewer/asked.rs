@@ -15,10 +15,28 @@ use crate::{AppState, pages, pull_through};
 /// The header that says which commit an answer is of.
 pub(crate) const X_REVISION: &str = "x-revision";
 
+/// Whose share of the previews a request takes: an account's, or that of the network that it came from.
+pub(crate) struct Asker(pub String);
+
+impl FromRequestParts<AppState> for Asker {
+    type Rejection = ApiError;
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
+        let Caller(caller) = Caller::from_request_parts(parts, state).await?;
+        if let Some(user) = caller.user() {
+            return Ok(Asker(format!("account {}", user.account.id.0)));
+        }
+        // Where it is not known, all are one.
+        let from = parts.extensions.get::<pages::CameFrom>().map(|from| pages::network(from.0));
+        Ok(Asker(from.map_or_else(String::new, |from| from.to_string())))
+    }
+}
+
 /// A request of the viewer: who asks about which dataset.
 pub(crate) struct Viewed {
     /// Who asks.
     pub caller: Actor,
+    /// Whose share of the previews it takes.
+    pub asker: String,
     /// The node's public address.
     pub base: String,
     /// The dataset.
@@ -76,6 +94,7 @@ impl FromRequestParts<AppState> for Viewed {
     type Rejection = ApiError;
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
         let Caller(caller) = Caller::from_request_parts(parts, state).await?;
+        let Asker(asker) = Asker::from_request_parts(parts, state).await?;
         let Base(base) = Base::from_request_parts(parts, state).await?;
         let query = pages::pairs(parts.uri.query().unwrap_or_default());
         let dataset = value(&query, "dataset");
@@ -92,7 +111,7 @@ impl FromRequestParts<AppState> for Viewed {
         };
         pull_through::look_for(state, &caller, &parts.headers, &address, &revision).await?;
         let view = state.hub.preview_dataset(&caller, &address, &revision).await?;
-        Ok(Viewed { caller, base, view, query })
+        Ok(Viewed { caller, asker, base, view, query })
     }
 }
 

@@ -13,11 +13,12 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::Response;
-use karez_hub::{Answer, HubError, PAGE_ROWS_MAX, PreviewError, Question};
+use karez_hub::{Answer, HubError, PAGE_ROWS_MAX, PreviewError, Question, Trouble};
 use serde_json::json;
 
-use crate::error::ApiResult;
+use crate::error::{ApiError, ApiResult};
 use crate::{AppState, BodyBound, Guard, Route, Verb};
+pub(crate) use asked::Asker;
 use asked::{Viewed, answer};
 pub(crate) use host::from_virtual_host;
 
@@ -67,11 +68,18 @@ fn empty(viewed: &Viewed) -> HubError {
 /// Asks about the split that the query names.
 async fn ask(state: &AppState, viewed: &Viewed, question: Question) -> ApiResult<Arc<Answer>> {
     let (config, split) = (viewed.needed("config")?, viewed.needed("split")?);
-    Ok(state.hub.preview_ask(&viewed.caller, &viewed.view, config, split, question).await?)
+    Ok(state.hub.preview_ask(&viewed.caller, &viewed.asker, &viewed.view, config, split, question).await?)
 }
 
 async fn first_rows(State(state): State<AppState>, viewed: Viewed) -> ApiResult<Response> {
-    let found = ask(&state, &viewed, Question::Rows { offset: 0, length: PAGE_ROWS_MAX }).await?;
+    let mut length = PAGE_ROWS_MAX;
+    // As on the Hub, as many rows as fit; whoever asks cannot ask for fewer.
+    let found = loop {
+        match ask(&state, &viewed, Question::Rows { offset: 0, length }).await {
+            Err(ApiError(HubError::Preview(error))) if error.trouble == Trouble::TooLarge && length > 1 => length /= 5,
+            other => break other?,
+        }
+    };
     let body = shape::FirstRows {
         dataset: viewed.dataset(),
         config: viewed.value("config").to_owned(),

@@ -53,8 +53,9 @@ async fn describe<'a>(state: &AppState, viewed: &'a Viewed) -> ApiResult<Sorted<
                 sorted.pending.push(named(config, split));
                 continue;
             }
+            let (caller, asker) = (&viewed.caller, viewed.asker.as_str());
             let asked =
-                state.hub.preview_ask(&viewed.caller, &viewed.view, &config.name, &split.name, Question::Describe);
+                state.hub.preview_ask(caller, asker, &viewed.view, &config.name, &split.name, Question::Describe);
             let found = asked.await;
             match &found {
                 Err(HubError::Preview(error)) => {
@@ -72,6 +73,19 @@ async fn describe<'a>(state: &AppState, viewed: &'a Viewed) -> ApiResult<Sorted<
         }
     }
     Ok(sorted)
+}
+
+/// Tells whether all splits of each configuration have the same types, which are those of all their values. Otherwise
+/// the `datasets` library must find its own: it would take those that are told, and fail on values that they do not hold.
+fn are_types_sure(all: &[Described<'_>]) -> bool {
+    let types = |one: &Described<'_>| {
+        let found = one.found.as_ref().ok()?;
+        found.are_types_sure.then(|| found.columns.clone())
+    };
+    all.chunk_by(|one, other| one.config.name == other.config.name).all(|splits| {
+        let first = types(&splits[0]);
+        first.is_some() && splits[1..].iter().all(|split| types(split) == first)
+    })
 }
 
 fn files_bytes(split: &Split) -> u64 {
@@ -231,7 +245,7 @@ pub(super) async fn info(State(state): State<AppState>, viewed: Viewed) -> ApiRe
         info.download_size = info.download_size.saturating_add(sums.files);
         info.dataset_size = info.dataset_size.saturating_add(sums.memory);
     }
-    let partial = sorted.is_partial();
+    let partial = sorted.is_partial() || !are_types_sure(&sorted.done);
     let (pending, failed) = (sorted.pending, sorted.failed);
     Ok(match (viewed.value("config").is_empty(), infos.len()) {
         (false, 1) => {

@@ -256,7 +256,7 @@ async fn files_and_commits_are_shown() {
     let source = browse(&reader, "/alice/m/blob/main/README.md?plain=1", &[]).await.expect(200).text();
     assert!(source.contains("<span>license: apache-2.0\n</span>"), "{source}");
     let large = browse(&reader, "/alice/m/blob/main/model.safetensors", &[]).await.expect(200).text();
-    assert!(large.contains("This is a large file"), "{large}");
+    assert!(large.contains("The header of this file cannot be read"), "{large}");
     let commit = browse(&reader, "/alice/m/commit/main", &[]).await.expect(200).text();
     assert!(commit.contains("<del>two</del><ins>zwei</ins>") && commit.contains("1 file changed"), "{commit}");
     let history = browse(&reader, "/alice/m/commits/main", &[]).await.expect(200).text();
@@ -594,14 +594,26 @@ async fn weights_and_notebooks_show_what_they_hold() {
     weights.extend_from_slice(header.as_bytes());
     weights.extend_from_slice(&[0; 12]);
     let mut gguf =
-        b"GGUF\x03\0\0\0\x05\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0\x14\0\0\0\0\0\0\0general.architecture\x08\0\0\0".to_vec();
+        b"GGUF\x03\0\0\0\x04\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0\x14\0\0\0\0\0\0\0general.architecture\x08\0\0\0".to_vec();
     gguf.extend_from_slice(b"\x05\0\0\0\0\0\0\0llama");
-    // The first of its five tensors, of 7 by 9 numbers stored as Q4_K; where its bytes are; the list is cut off then.
+    // The first of its four tensors, of 7 by 9 numbers stored as Q4_K; where its bytes are; the list is cut off then.
     gguf.extend_from_slice(b"\x07\0\0\0\0\0\0\0blk.<i>\x02\0\0\0\x07\0\0\0\0\0\0\0\x09\0\0\0\0\0\0\0\x0c\0\0\0");
     gguf.extend_from_slice(&[0; 8]);
     let notebook = r##"{"nbformat":4,"cells":[{"cell_type":"markdown","source":"# Hello <script>alert(1)</script>"},{"cell_type":"code","source":"print(6*7)","outputs":[{"output_type":"stream","text":"42\n"}]}]}"##;
-    let files: [(&str, &[u8]); 4] =
-        [("a.safetensors", &weights), ("b.gguf", &gguf), ("n.ipynb", notebook.as_bytes()), ("bad.ipynb", b"{}")];
+    let lie = b"GGUF\x03\0\0\0\0\0\0\0\0\0\0\x10\0\0\0\0\0\0\0\0";
+    let other = String::from_utf8_lossy(&weights[8..8 + header.len()]).replace("layer.<b>", "layer.two");
+    let other = [&(other.len() as u64).to_le_bytes(), other.as_bytes(), &[0; 12]].concat();
+    let index =
+        br#"{"metadata":{"total_size":24},"weight_map":{"layer.<b>":"a.safetensors","layer.two":"c.safetensors"}}"#;
+    let files: [(&str, &[u8]); 7] = [
+        ("a.safetensors", &weights),
+        ("b.gguf", &gguf),
+        ("n.ipynb", notebook.as_bytes()),
+        ("bad.ipynb", b"{}"),
+        ("lie.gguf", lie),
+        ("c.safetensors", &other),
+        ("model.safetensors.index.json", index),
+    ];
     alice.commit("models/alice/m", "main", &files).await.expect(200);
     let anyone = node.anonymous();
     let show = async |path: &str| {
@@ -613,6 +625,15 @@ async fn weights_and_notebooks_show_what_they_hold() {
     let page = show("b.gguf").await;
     assert!(page.contains("llama") && page.contains("general.architecture"), "{page}");
     assert!(page.contains("blk.&lt;i&gt;") && page.contains("7 × 9") && page.contains("Q4_K"), "{page}");
+    let page = show("lie.gguf").await;
+    assert!(page.contains("cannot be read") && !page.contains("576,460"), "{page}");
+    // All shards together, on the page of their index and of the model.
+    let page = show("model.safetensors.index.json").await;
+    assert!(page.contains("layer.&lt;b&gt;") && page.contains("layer.two") && page.contains("<dd>12</dd>"), "{page}");
+    assert!(show("model.safetensors.index.json?plain=1").await.contains("total_size"));
+    let page =
+        anyone.send(anyone.request(Method::GET, "/alice/m").header("accept", "text/html")).await.expect(200).text();
+    assert!(page.contains("<dt>Parameters</dt><dd>12</dd>"), "{page}");
     let page = show("n.ipynb").await;
     assert!(
         page.contains("print(6*7)") && page.contains("42") && page.contains("Hello") && !page.contains("alert(1)"),

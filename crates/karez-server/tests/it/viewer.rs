@@ -192,6 +192,55 @@ async fn texts_and_configurations_are_shown_and_broken_files_are_not() {
 }
 
 #[tokio::test]
+async fn types_are_told_as_facts_only_when_all_values_were_seen() {
+    let node = TestNode::start().await;
+    let alice = node.client("alice");
+    let anyone = node.anonymous();
+    let partial = async |name: &str, files: &[(&str, &[u8])]| {
+        let name = format!("alice/{name}");
+        alice.repo_create("dataset", &name, "public").await;
+        alice.commit(&format!("datasets/{name}"), "main", files).await.expect(200);
+        ask(&anyone, "info?x=", &name).await["partial"].clone()
+    };
+    assert_eq!(partial("same", &[("train.csv", b"id,code\n1,A7\n"), ("test.csv", b"id,code\n2,B9\n")]).await, false);
+    assert_eq!(partial("other", &[("train.csv", b"id,code\n1,007\n"), ("test.csv", b"id,code\n2,A7\n")]).await, true);
+    assert_eq!(partial("moments", &[("a.jsonl", b"{\"t\": \"2020-01-01T00:00:00Z\"}\n")]).await, true);
+    assert_eq!(partial("gaps", &[("a.csv", b"n,ok\n1,True\n2,\n")]).await, true);
+    assert_eq!(partial("latin", &[("a.csv", b"t\ncaf\xe9\n")]).await, true);
+    let late: String =
+        (0..4_000).map(|row| if row == 2_500 { "unknown\n".into() } else { format!("{row}\n") }).collect();
+    assert_eq!(partial("late", &[("train.csv", format!("v\n{late}").as_bytes())]).await, false);
+    let info = ask(&anyone, "info?config=default", "alice/late").await;
+    assert_eq!(info["dataset_info"]["features"]["v"]["dtype"], "string");
+    let rows = ask(&anyone, "rows?config=default&split=train&offset=2499&length=2", "alice/late").await;
+    assert_eq!((&rows["rows"][0]["row"]["v"], &rows["rows"][1]["row"]["v"]), (&json!("2499"), &json!("unknown")));
+}
+
+#[tokio::test]
+async fn a_card_says_how_files_are_read() {
+    let node = TestNode::start().await;
+    let alice = node.client("alice");
+    let anyone = node.anonymous();
+    alice.repo_create("dataset", "alice/card", "public").await;
+    let card = |option: &str| format!("---\nconfigs:\n- config_name: default\n  data_files: a.csv\n  {option}\n---\n");
+    let csv: &[u8] = b"a;b\n1;2\n";
+    let files = [("README.md", card("sep: ';'")), ("a.csv", String::from_utf8_lossy(csv).into_owned())];
+    let files: Vec<(&str, &[u8])> = files.iter().map(|(path, text)| (*path, text.as_bytes())).collect();
+    alice.commit("datasets/alice/card", "main", &files).await.expect(200);
+    let rows = ask(&anyone, "rows?config=default&split=train", "alice/card").await;
+    assert_eq!(rows["rows"][0]["row"], json!({ "a": 1, "b": 2 }));
+    // The same file by another card is read anew.
+    alice.commit("datasets/alice/card", "main", &[("README.md", card("header: null").as_bytes())]).await.expect(200);
+    let rows = ask(&anyone, "rows?config=default&split=train", "alice/card").await;
+    assert_eq!(rows["rows"][1]["row"], json!({ "0": "1;2" }));
+    alice.commit("datasets/alice/card", "main", &[("README.md", card("usecols: [a]").as_bytes())]).await.expect(200);
+    let said = ask_status(&anyone, "rows?config=default&split=train", "alice/card", 422).await;
+    assert!(said.contains("sets `usecols`"), "{said}");
+    let info = ask(&anyone, "info?x=", "alice/card").await;
+    assert_eq!(info["failed"].as_array().unwrap().len(), 1, "the library decides itself");
+}
+
+#[tokio::test]
 async fn the_viewers_host_is_the_viewer() {
     let node = TestNode::start().await;
     let alice = node.client("alice");
