@@ -53,7 +53,7 @@ fn row(error: &HubError) -> (StatusCode, Option<&'static str>) {
         }
         HubError::BranchMoved => (S::PRECONDITION_FAILED, None),
         HubError::Invalid(_) | HubError::BodyBroken(_) => (S::BAD_REQUEST, None),
-        HubError::Refused(_) => (S::UNPROCESSABLE_ENTITY, None),
+        HubError::Refused(_) | HubError::LastAdmin(_) => (S::UNPROCESSABLE_ENTITY, None),
         HubError::TooLarge { .. } | HubError::OverQuota(_) => (S::PAYLOAD_TOO_LARGE, None),
         HubError::RangeOutside { .. } => (S::RANGE_NOT_SATISFIABLE, None),
         HubError::XetTokenInvalid(_) => (S::UNAUTHORIZED, None),
