@@ -41,6 +41,8 @@ const steps = {
 	// A click is over when the page that it leads to is there.
 	click: (selector) => Promise.all([page.waitForLoadState("load"), page.click(selector)]),
 	wait: (url) => page.waitForURL((now) => now.href.includes(url), { timeout: 60_000 }),
+	// As if the hour of a form were over: what it was sealed for is gone.
+	forget: (name) => context.clearCookies({ name }),
 	breaks: (times) => (breaks = times),
 	end: (part) => (end = part ?? Infinity),
 	arrived: async (count) => {

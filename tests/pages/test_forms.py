@@ -2,6 +2,7 @@
 
 import hashlib
 import http.cookiejar
+import json
 import os
 import re
 import urllib.parse
@@ -153,7 +154,38 @@ def test_without_scripts_a_large_file_is_refused_in_words(node, boss, act, tmp_p
     large = tmp_path / "weights.bin"
     large.write_bytes(bytes(17 << 20))
     seen = act(endpoint=node.endpoint, steps=boss + [["goto", "/boss/m/upload/main"], ["files", "#file", str(large)], ["click", "#upload button"], ["note"]])
-    assert "form_upload_bytes_max" in seen["texts"][0]
+    assert "16.7 MB" in seen["texts"][0] and "Nothing was kept" in seen["texts"][0]
+
+
+@pytest.mark.parametrize("scripts", [False, True])
+def test_a_folder_of_pictures_arrives_whole_or_not_at_all(node, boss, act, tmp_path, scripts):
+    names = [f"p{number:03}.txt" for number in range(150)]
+    for name in names:
+        (tmp_path / name).write_text(name)
+    folder = f"pictures-{scripts}".lower()
+    seen = act(endpoint=node.endpoint, scripts=scripts, steps=boss + [
+        ["goto", "/boss/m/upload/main"], ["fill", "#folder", folder], ["files", "#file", [str(tmp_path / name) for name in names]], ["click", "#upload button"],
+        *([["wait", f"/tree/main/{folder}"]] if scripts else []), ["note"],
+    ])
+    tree = json.loads(read(node, "/api/models/boss/m/tree/main?recursive=true"))
+    arrived = [item["path"] for item in tree if item["path"].startswith(folder + "/") and item["type"] == "file"]
+    if scripts:
+        assert arrived == [f"{folder}/{name}" for name in names], len(arrived)
+    else:
+        assert arrived == [] and "100 files at once" in seen["texts"][0]
+
+
+def test_an_upload_that_outlasts_its_proof_ends_by_itself(node, boss, act, tmp_path):
+    large, more = tmp_path / "long.bin", tmp_path / "more.bin"
+    large.write_bytes(os.urandom(17 << 20))
+    more.write_bytes(os.urandom(16 << 20))
+    seen = act(endpoint=node.endpoint, scripts=True, steps=boss + [
+        ["goto", "/boss/m/upload/main"], ["fill", "#folder", "long"], ["files", "#file", [str(large), str(more)]], ["click", "#upload button"], ["arrived", 3],
+        ["forget", "karez_form"], ["arrived", 20], ["forget", "karez_form"], ["wait", "/tree/main/long"], ["note"],
+    ])
+    assert "long.bin" in seen["texts"][0] and "more.bin" in seen["texts"][0]
+    for file in (large, more):
+        assert read(node, f"/boss/m/resolve/main/long/{file.name}") == file.read_bytes()
 
 
 def test_somebody_signs_in_through_a_real_provider(act, provider, tmp_path):

@@ -2,7 +2,7 @@
 
 use karez_types::{AccountId, OrgRole, OwnerName, Timestamp, fold_name};
 
-use crate::engine::{args, transact};
+use crate::engine::{Engine, Tx, args, transact};
 use crate::model::{Account, AccountCreated, AccountDeleted, AccountKind, AccountPatch, Membership, NewAccount};
 use crate::row::Row;
 use crate::{Catalog, CatalogError};
@@ -166,6 +166,41 @@ impl Catalog {
         Ok(changed == 1)
     }
 
+    /// As [`Catalog::member_set`] with a role that is not to administer, unless nobody would administer the
+    /// organization any more. Tells whether that held, and nothing was changed if not.
+    pub async fn member_set_unless_last(
+        &self,
+        org: AccountId,
+        user: AccountId,
+        role: OrgRole,
+    ) -> Result<bool, CatalogError> {
+        transact!(self, |tx| {
+            if is_last_admin(tx, org, user).await? {
+                return Ok(false);
+            }
+            tx.execute(
+                "INSERT INTO membership (org_id, user_id, role)
+                 SELECT o.id, u.id, CAST($3 AS TEXT) FROM account o, account u
+                 WHERE o.id = $1 AND o.kind = 'org' AND u.id = $2 AND u.kind = 'user'
+                 ON CONFLICT (user_id, org_id) DO UPDATE SET role = excluded.role",
+                args![org, user, role.as_str()],
+            )
+            .await?;
+            Ok(true)
+        })
+    }
+
+    /// Ends a membership, unless nobody would administer the organization any more. Tells whether that held.
+    pub async fn member_remove_unless_last(&self, org: AccountId, user: AccountId) -> Result<bool, CatalogError> {
+        transact!(self, |tx| {
+            if is_last_admin(tx, org, user).await? {
+                return Ok(false);
+            }
+            tx.execute("DELETE FROM membership WHERE org_id = $1 AND user_id = $2", args![org, user]).await?;
+            Ok(true)
+        })
+    }
+
     /// Lists the members of an organization by name.
     pub async fn members(&self, org: AccountId) -> Result<Vec<(Account, OrgRole)>, CatalogError> {
         let rows = self
@@ -199,6 +234,20 @@ impl Catalog {
             .await?;
         rows.iter().map(account_and_role).collect()
     }
+}
+
+/// Tells whether somebody is the only one who administers an organization. Holds the organization until the
+/// transaction ends, so that two do not take the right from each other at once.
+async fn is_last_admin(tx: &mut Tx, org: AccountId, user: AccountId) -> Result<bool, CatalogError> {
+    // SQLite has one writer, and this is it.
+    if tx.engine() != Engine::Sqlite {
+        tx.row("SELECT id FROM account WHERE id = $1 FOR NO KEY UPDATE", args![org]).await?;
+    }
+    const OTHERS: &str = "SELECT COUNT(*) FROM membership WHERE org_id = $1 AND role = 'admin' AND user_id <> $2";
+    const OWN: &str = "SELECT COUNT(*) FROM membership WHERE org_id = $1 AND role = 'admin' AND user_id = $2";
+    let count = |row: Option<Row>| row.map_or(Ok(0), |row| row.count("membership", 0));
+    let others = count(tx.row(OTHERS, args![org, user]).await?)?;
+    Ok(others == 0 && count(tx.row(OWN, args![org, user]).await?)? == 1)
 }
 
 fn account_and_role(row: &Row) -> Result<(Account, OrgRole), CatalogError> {

@@ -136,14 +136,19 @@ impl Hub {
         }
     }
 
-    /// Makes a person a member of an organisation, or changes their role there.
+    /// Makes a person a member of an organisation, or changes their role there. Its last administrator stays one:
+    /// nobody would be left to let anybody in. Only the operator may do otherwise.
     ///
     /// # Errors
-    /// [`HubError::Forbidden`] unless the caller administers the organisation, or
-    /// [`HubError::Missing`].
+    /// [`HubError::Forbidden`] unless the caller administers the organisation; [`HubError::Missing`];
+    /// [`HubError::LastAdmin`].
     pub async fn member_set(&self, actor: &Actor, org: &str, user: &str, role: OrgRole) -> HubResult<()> {
-        let (org, user) = self.member_open(actor, org, user).await?;
-        self.catalog.member_set(org, user, role).await?;
+        let (org_id, user_id) = self.member_open(actor, org, user).await?;
+        if role == OrgRole::Admin || matches!(actor, Actor::Operator) {
+            self.catalog.member_set(org_id, user_id, role).await?;
+        } else if !self.catalog.member_set_unless_last(org_id, user_id, role).await? {
+            return Err(HubError::LastAdmin(org.to_owned()));
+        }
         Ok(())
     }
 
@@ -152,8 +157,12 @@ impl Hub {
     /// # Errors
     /// As [`Hub::member_set`].
     pub async fn member_remove(&self, actor: &Actor, org: &str, user: &str) -> HubResult<()> {
-        let (org, user) = self.member_open(actor, org, user).await?;
-        self.catalog.member_remove(org, user).await?;
+        let (org_id, user_id) = self.member_open(actor, org, user).await?;
+        if matches!(actor, Actor::Operator) {
+            self.catalog.member_remove(org_id, user_id).await?;
+        } else if !self.catalog.member_remove_unless_last(org_id, user_id).await? {
+            return Err(HubError::LastAdmin(org.to_owned()));
+        }
         Ok(())
     }
 

@@ -7,6 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use karez_catalog::{Account, Membership, Repo, TokenRow};
 use karez_types::{AccountId, OrgRole, RemoteId, RepoId, Timestamp, TokenRole, Visibility};
 
+use crate::{HubError, HubResult};
+
 /// Who is asking.
 #[derive(Debug, Clone)]
 pub enum Actor {
@@ -83,6 +85,9 @@ pub struct SignedIn {
     pub token_role: TokenRole,
     /// Name of the token, which clients store it under.
     pub token_name: String,
+    /// Whether a token is all that says who this is, to a tool or for a session of a browser. Otherwise the
+    /// person knew their password, or a provider did.
+    pub is_by_token: bool,
     /// The organisations that the person belongs to.
     pub memberships: Vec<Membership>,
 }
@@ -150,6 +155,21 @@ impl Actor {
         repo.visibility == Visibility::Public || self.right_over(repo.owner.id).is_some()
     }
 
+    /// Refuses who has nothing to show but a token: what they make would outlive it.
+    ///
+    /// # Errors
+    /// [`HubError::Refused`].
+    pub(crate) fn more_than_token_check(&self) -> HubResult<()> {
+        if self.user().is_some_and(|user| user.is_by_token) {
+            return Err(HubError::Refused(
+                "a token makes no token and no password; sign in with a password first, or ask the operator for an \
+                 invitation"
+                    .to_owned(),
+            ));
+        }
+        Ok(())
+    }
+
     /// Tells whether the token, apart from its person, is strong enough.
     pub fn token_allows(&self, right: Right) -> bool {
         match self {
@@ -166,6 +186,7 @@ impl From<TokenRow> for Actor {
             account: row.user,
             token_role: row.role,
             token_name: row.name,
+            is_by_token: true,
             memberships: row.memberships,
         }))
     }

@@ -51,6 +51,8 @@ pub struct CommitChanges {
 /// How much of a commit's changes is wanted.
 #[derive(Debug, Clone, Copy)]
 pub struct ChangesWanted {
+    /// Files that were listed before, and are left out.
+    pub skipped: usize,
     /// Files that are listed.
     pub changes_max: usize,
     /// Files that come with their content.
@@ -103,9 +105,10 @@ impl Hub {
         after: GitOid,
         wanted: ChangesWanted,
     ) -> HubResult<(Vec<FileChange>, bool)> {
-        let (found, has_more) = self.trees_compare(before, after, wanted.changes_max).await?;
-        let mut changes = Vec::with_capacity(found.len());
-        for (number, (path, before, after)) in found.into_iter().enumerate() {
+        let changes_max = wanted.skipped.saturating_add(wanted.changes_max);
+        let (found, has_more) = self.trees_compare(before, after, changes_max).await?;
+        let mut changes = Vec::with_capacity(found.len().saturating_sub(wanted.skipped));
+        for (number, (path, before, after)) in found.into_iter().skip(wanted.skipped).enumerate() {
             let bytes_max = if number < wanted.contents_max { wanted.content_bytes_max } else { 0 };
             let (before, after) = (self.side(before, bytes_max).await?, self.side(after, bytes_max).await?);
             changes.push(FileChange { path, before, after });

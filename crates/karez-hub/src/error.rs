@@ -96,6 +96,9 @@ pub enum HubError {
     /// The request makes sense but must not be done, such as a path that escapes.
     #[error("{0}")]
     Refused(String),
+    /// An organisation would be left without anybody who administers it.
+    #[error("{0} keeps at least one administrator; make somebody else one first")]
+    LastAdmin(String),
     /// Over a named limit.
     #[error("{what} is larger than this node accepts: at most {limit} (setting limits.{setting})")]
     TooLarge {

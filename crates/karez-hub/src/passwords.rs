@@ -148,16 +148,19 @@ impl Hub {
         self.password_store(&user, password).await
     }
 
-    /// Changes the caller's own password, which they must know if they have one. Ends all their sessions.
+    /// Changes the caller's own password, which they must know if they have one. Ends all their sessions. The first
+    /// one is not chosen by who has only a token to show: it would outlive the token.
     ///
     /// # Errors
     /// [`HubError::SignInNeeded`]; [`HubError::PasswordWrong`] when the old one is wrong; [`HubError::PasswordWeak`].
     pub async fn password_change(&self, actor: &Actor, old: &str, new: &str) -> HubResult<()> {
         let user = self.signed_in(actor)?.account.clone();
         self.right_check(actor, user.id, Right::Admin, "your password")?;
-        if self.catalog.password_get(user.id).await?.is_some()
-            && self.password_verify(user.name.as_str(), old).await?.is_none()
-        {
+        let has_password = self.catalog.password_get(user.id).await?.is_some();
+        if !has_password {
+            actor.more_than_token_check()?;
+        }
+        if has_password && self.password_verify(user.name.as_str(), old).await?.is_none() {
             return Err(HubError::PasswordWrong);
         }
         self.password_store(&user, new).await
@@ -173,14 +176,18 @@ impl Hub {
     }
 
     /// Makes the code with which a person chooses a password, once, within three days. It takes the place of
-    /// the one before. Only who administers the node may.
+    /// the one before. Only who administers the node may; who has only a token to show invites no administrator,
+    /// themselves included: with the password they would have more than the token, and for longer.
     ///
     /// # Errors
-    /// [`HubError::Forbidden`]; [`HubError::Missing`].
+    /// [`HubError::Forbidden`]; [`HubError::Missing`]; [`HubError::Refused`] to a token.
     pub async fn invitation_create(&self, actor: &Actor, user: &str) -> HubResult<String> {
         self.node_admin_check(actor)?;
         let user = self.account_of_kind(user, AccountKind::User).await?;
         self.sign_in_check(user.id).await?;
+        if user.is_admin {
+            actor.more_than_token_check()?;
+        }
         let code = alphanumeric(&*self.entropy, CODE_LETTERS);
         let expires = self.clock.now().plus_secs(INVITATION_SECS);
         self.catalog.invitation_set(user.id, &token_hash(&code), expires).await?;

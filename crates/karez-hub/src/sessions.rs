@@ -18,6 +18,7 @@ impl From<SessionRow> for Actor {
         Actor::User(Box::new(SignedIn {
             account: row.user,
             token_role: row.role,
+            is_by_token: row.way == SignInWay::TOKEN,
             token_name: row.way,
             memberships: row.memberships,
         }))

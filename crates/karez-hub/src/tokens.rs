@@ -24,13 +24,15 @@ pub struct NewToken {
 }
 
 impl Hub {
-    /// Makes a token for a person and returns it. It cannot be shown again.
+    /// Makes a token for a person and returns it. It cannot be shown again. Nobody makes one who has only a token
+    /// to show: the new one would outlive its end and its revocation.
     ///
     /// # Errors
-    /// [`HubError::Forbidden`] unless the caller is that person, with a token that may write, or
+    /// [`HubError::Refused`] to a token; [`HubError::Forbidden`] unless the caller is that person, with a token that may write, or
     /// administers the node; [`HubError::Missing`]; [`HubError::Invalid`] for a bad name.
     pub async fn token_create(&self, actor: &Actor, user: &str, new: NewToken) -> HubResult<String> {
         let user = self.token_owner(actor, user).await?;
+        actor.more_than_token_check()?;
         let name = new.name.trim();
         if name.is_empty() || name.len() > TOKEN_NAME_BYTES_MAX || name.contains(char::is_control) {
             return Err(HubError::Invalid(format!("give the token a name of 1 to {TOKEN_NAME_BYTES_MAX} bytes")));

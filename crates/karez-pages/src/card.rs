@@ -4,7 +4,9 @@
 //! (`ammonia`, which parses as browsers do). No script, style, form, frame, SVG or MathML; no identifier
 //! that a link of the page could meet. Pictures come from the repository itself; any other becomes a link,
 //! so that reading a card asks nobody but this node. A link whose words name another host than it leads to
-//! says where it leads.
+//! says where it leads (`card/links.rs`).
+
+mod links;
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -106,12 +108,12 @@ pub fn render(markdown: &str, place: CardPlace<'_>) -> Markup {
     let mut html = String::with_capacity(markdown.len() * 3 / 2);
     pulldown_cmark::html::push_html(
         &mut html,
-        Rewriter { inner: parser, place, links: Vec::new(), images: Vec::new(), late: None },
+        Rewriter { inner: parser, place, links: 0, images: Vec::new(), late: None },
     );
     if is_too_deep(&html) {
         return html! { pre { (crate::locale::shown_lines(markdown)) } };
     }
-    let clean = sanitize(&html, place);
+    let clean = links::told(&sanitize(&html, place));
     // Wide tables and code scroll inside of themselves, by keyboard too. Without quotes, for the same
     // characters may stand in an attribute, and must not end it.
     let clean = clean.replace("<table>", "<div class=wide tabindex=0><table>").replace("</table>", "</table></div>");
@@ -253,35 +255,12 @@ fn picture_address(address: &str, place: CardPlace<'_>) -> Option<String> {
     }
 }
 
-/// Returns the host of a whole address.
-fn host(address: &str) -> Option<String> {
-    let rest = address.split_once("://")?.1;
-    let authority = rest.split(['/', '?', '#']).next()?;
-    Some(authority.rsplit('@').next()?.to_ascii_lowercase())
-}
-
-/// Tells whether words look like an address of another host than this.
-fn names_other_host(words: &str, own: &str) -> bool {
-    let words = words.trim().to_ascii_lowercase();
-    if words.contains(char::is_whitespace) || !words.contains('.') {
-        return false;
-    }
-    let named = host(&words).unwrap_or_else(|| words.split(['/', '?', '#']).next().unwrap_or_default().to_owned());
-    named.trim_start_matches("www.") != own.trim_start_matches("www.")
-}
-
-/// A link that is open.
-struct OpenLink {
-    /// Its host, when it leads out.
-    host: Option<String>,
-    words: String,
-}
-
 /// Changes what the parser found before it becomes HTML.
 struct Rewriter<'a, I> {
     inner: I,
     place: CardPlace<'a>,
-    links: Vec<OpenLink>,
+    /// Links of the text that are open.
+    links: usize,
     /// For each open picture, whether it became a link.
     images: Vec<Became>,
     late: Option<Event<'a>>,
@@ -309,24 +288,21 @@ impl<'a, I: Iterator<Item = Event<'a>>> Iterator for Rewriter<'a, I> {
             }
             Event::End(TagEnd::Heading(level)) => Event::End(TagEnd::Heading(lower(level))),
             Event::Start(Tag::Link { link_type, dest_url, title, id }) => {
-                self.links.push(OpenLink { host: host(&dest_url), words: String::new() });
+                self.links += 1;
                 Event::Start(Tag::Link { link_type, dest_url, title, id })
             }
-            Event::End(TagEnd::Link) => self.link_end(TagEnd::Link),
+            Event::End(TagEnd::Link) => {
+                self.links = self.links.saturating_sub(1);
+                Event::End(TagEnd::Link)
+            }
             Event::Start(Tag::Image { link_type, dest_url, title, id }) => {
                 self.image_start(link_type, dest_url, title, id)
             }
             Event::End(TagEnd::Image) => match self.images.pop() {
-                Some(Became::Link) => self.link_end(TagEnd::Link),
+                Some(Became::Link) => Event::End(TagEnd::Link),
                 Some(Became::Words) => Event::Text(CowStr::Borrowed("")),
                 _ => Event::End(TagEnd::Image),
             },
-            Event::Text(text) => {
-                if let Some(link) = self.links.last_mut() {
-                    link.words.push_str(&text);
-                }
-                Event::Text(text)
-            }
             other => other,
         })
     }
@@ -343,7 +319,7 @@ impl<'a, I> Rewriter<'a, I> {
         let became = match () {
             () if picture_address(&dest_url, self.place).is_some() => Became::Picture,
             // Links do not stand in links.
-            () if !self.links.is_empty() || self.images.contains(&Became::Picture) => Became::Words,
+            () if self.links > 0 || self.images.contains(&Became::Picture) => Became::Words,
             () => Became::Link,
         };
         self.images.push(became);
@@ -351,21 +327,10 @@ impl<'a, I> Rewriter<'a, I> {
             Became::Picture => Event::Start(Tag::Image { link_type, dest_url, title, id }),
             Became::Words => Event::Text(CowStr::Borrowed("")),
             Became::Link => {
-                self.links.push(OpenLink { host: host(&dest_url), words: String::new() });
                 self.late = Some(Event::Text(CowStr::Borrowed("\u{1F5BC} ")));
                 Event::Start(Tag::Link { link_type: pulldown_cmark::LinkType::Inline, dest_url, title, id })
             }
         }
-    }
-
-    /// Ends a link; when its words name another host than it leads to, the true one stands behind it.
-    fn link_end(&mut self, end: TagEnd) -> Event<'a> {
-        if let Some(OpenLink { host: Some(host), words }) = self.links.pop()
-            && names_other_host(&words, &host)
-        {
-            self.late = Some(Event::Text(format!(" [{}]", crate::locale::shown(&host)).into()));
-        }
-        Event::End(end)
     }
 }
 
@@ -506,8 +471,21 @@ mod tests {
         assert_eq!(html.matches("href").count(), 2, "{html}");
         let honest = rendered("[bank.example](https://bank.example/a) [read this](https://x.example)");
         assert!(!honest.contains('['), "{honest}");
-        let tricky = rendered("[https://bank.example](https://evil.example/a)");
-        assert!(tricky.contains("</a> [evil.example]"), "{tricky}");
+        for tricky in [
+            "[https://bank.example](https://evil.example/a)",
+            "[Sign in at https://bank.example now](https://evil.example/a)",
+            "<a href=\"https://evil.example\">https://bank.example</a>",
+            "<a href=https://evil.example><b>https://</b>bank.example</a>",
+            "<a href=https://evil.example>\n\n**https://**bank.example\n\n</a>",
+            "<a href=https://evil.example><bdo dir=rtl>elpmaxe.knab//:sptth</bdo></a>",
+            "<table><tr><td><a href=https://evil.example><div>bank.example</div></a></td></tr></table>",
+        ] {
+            let html = rendered(tricky);
+            assert!(html.contains("</a> [evil.example]") && !html.contains("<bdo"), "{tricky}: {html}");
+        }
+        for turned in ["a\u{202E}b", "a&#8238;b", "`a\u{202E}b`", "<b>a&#x202e;b</b>"] {
+            assert!(rendered(turned).contains("a&lt;U+202E&gt;b"), "{turned}: {}", rendered(turned));
+        }
     }
 
     #[test]

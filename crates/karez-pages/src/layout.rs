@@ -58,6 +58,9 @@ pub struct Frame {
     pub user: Option<String>,
     /// What people call the node.
     pub node: String,
+    /// Whether the address of the page shows it once more, so that it can be read in another language. What a form
+    /// was answered with cannot.
+    pub has_languages: bool,
 }
 
 impl Frame {
@@ -143,14 +146,14 @@ impl Frame {
                         }
                     }
                     main #main tabindex="-1" { (body) }
-                    footer {
+                    @if self.has_languages { footer {
                         nav aria-label=(l.plain(key::NAV_LANGUAGES)) {
                             @for other in Locale::all() {
                                 a href=(self.here_with("lang", other.code)) lang=(other.code) hreflang=(other.code) dir=(other.direction())
                                     aria-current=[(other.code == l.code).then_some("true")] { (other.name) }
                             }
                         }
-                    }
+                    } }
                 }
             }
         };

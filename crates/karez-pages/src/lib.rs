@@ -50,7 +50,7 @@ pub use view::discussion::{
 pub use view::error::{ErrorPage, error as error_page};
 pub use view::facets::{FacetValue, FacetView, Narrowing};
 pub use view::file::{FileContent, FilePage, file as file_page};
-pub use view::form::{Doors, Notice, stale as stale_page};
+pub use view::form::{AgainPage, Amount, Doors, Notice, again as again_page, stale as stale_page};
 pub use view::home::{HomePage, home as home_page};
 pub use view::list::{ListPage, Looser, RepoRow, SEARCH_PATH, list as list_page};
 pub use view::make::{
@@ -74,15 +74,22 @@ pub use view::viewer::{
 };
 pub use view::weights::{TensorRow, WEIGHTS_ROWS_MAX, Weights};
 
-/// Bytes of a card that the page of its repository shows; the rest is one click away. Text that compresses
-/// badly still leaves the page under 25 KB.
+/// Bytes of a card that the page of its repository shows; the rest is one click away.
 pub const CARD_PREVIEW_BYTES_MAX: usize = 20 << 10;
-/// Bytes of a card that its own page shows.
+/// Bytes that a card may weigh on the page of its repository, packed: of text that compresses badly less is shown.
+pub const CARD_PREVIEW_PACKED_BYTES_MAX: usize = 12 << 10;
+/// Bytes of Markdown on one page of its own; what follows is on the next.
+pub const MARKDOWN_BYTES_MAX: usize = 48 << 10;
+/// Bytes that this may weigh, packed.
+pub const MARKDOWN_PACKED_BYTES_MAX: usize = 18 << 10;
+/// Bytes of a card that is edited on a page.
 pub const CARD_BYTES_MAX: usize = 256 << 10;
+/// Bytes of all values of one fact of a card: tags, languages, what it was made from.
+pub const FACT_BYTES_MAX: usize = 800;
 /// Bytes of a text file that its page shows.
 pub const TEXT_BYTES_MAX: usize = 28 << 10;
 /// Bytes of what a notebook shows.
-pub const NOTEBOOK_BYTES_MAX: usize = 48 << 10;
+pub const NOTEBOOK_BYTES_MAX: usize = 28 << 10;
 /// Rows of data on a page, columns of them, and characters of a cell: with text that compresses badly, under 25 KB.
 pub const DATA_ROWS: u64 = 20;
 /// See [`DATA_ROWS`].
@@ -92,13 +99,21 @@ pub const DATA_CELL_CHARS_MAX: usize = 160;
 /// Bytes of one side of a file that a diff looks at.
 pub const DIFF_FILE_BYTES_MAX: usize = 64 << 10;
 /// Bytes of all lines of a diff that one page shows.
-pub const DIFF_SHOWN_BYTES_MAX: usize = 20 << 10;
+pub const DIFF_SHOWN_BYTES_MAX: usize = 12 << 10;
 /// Files and folders on the page of their repository.
 pub const ROOT_ITEMS: u64 = 25;
+/// Bytes of their names: letters that are not Latin weigh three times as much in addresses.
+pub const ROOT_NAMES_BYTES_MAX: usize = 2 << 10;
 /// Files of a folder, and commits, on one page.
 pub const PAGE_ITEMS: u64 = 100;
+/// Bytes of the names of files on one page.
+pub const PAGE_NAMES_BYTES_MAX: usize = 7 << 10;
 /// Changed files that the page of a commit lists.
 pub const CHANGES_MAX: usize = 200;
+/// Bytes of their names.
+pub const CHANGES_NAMES_BYTES_MAX: usize = 5 << 10;
+/// Bytes of names and ids of branches and tags on one page.
+pub const REFS_BYTES_MAX: usize = 10 << 10;
 /// Values of one facet that a list shows; of the development goals all.
 pub const FACET_VALUES_SHOWN: usize = 8;
 /// Bytes of all values of facets on one page, as they stand in addresses and as they are read: authors may
@@ -114,8 +129,20 @@ pub const EVENTS_SHOWN: usize = 100;
 pub const COLLECTION_ITEMS_SHOWN: usize = 100;
 /// Bytes of a collection's description and notes that its page shows.
 pub const NOTES_BYTES_MAX: usize = 8 << 10;
+/// Files that one form takes. The script of the page for uploads sends more in turns.
+pub const FORM_FILES_MAX: usize = 100;
 /// Repositories on one page of a list.
 pub const LIST_ITEMS: u64 = 20;
+
+/// Returns how many of these fit into so many bytes: one at least.
+pub fn fitting<'a>(texts: impl Iterator<Item = &'a str>, bytes_max: usize) -> usize {
+    let mut bytes = 0;
+    let fits = |text: &&str| {
+        bytes += text.len();
+        bytes <= bytes_max
+    };
+    texts.take_while(fits).count().max(1)
+}
 
 /// Returns the start of a text that fits into so many bytes, cut at the end of a line if there is one.
 pub fn cut_text(text: &str, bytes_max: usize) -> (&str, bool) {

@@ -74,11 +74,48 @@
 	const percent = (part) => `${Math.floor(part * 100)} %`;
 	const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
+	const read = (html) => new DOMParser().parseFromString(html, "text/html");
+	const signedOut = () => new Error(form.dataset.over);
+
+	// Asks until there is an answer: a line that broke is no answer.
+	async function reach(address, options) {
+		for (let wait = 1000; ; wait = Math.min(wait * 2, 60000)) {
+			const answer = await fetch(address, options).catch(() => null);
+			if (answer && answer.status !== 429 && answer.status !== 503) return answer;
+			say(form.dataset.again);
+			await pause(wait);
+		}
+	}
+
+	// A proof is good for an hour, and a large file takes longer: the page says a new one.
+	let proof = form.proof.value;
+	let proofSince = performance.timeOrigin;
+	async function renew() {
+		const answer = await reach(location.href, { headers: { accept: "text/html" } });
+		const field = read(await answer.text()).querySelector("#upload [name=proof]");
+		if (!field) throw answer.status === 401 || answer.status === 404 ? signedOut() : new Error(answer.status);
+		proof = field.value;
+		proofSince = Date.now();
+	}
+
+	// Sends a form with a proof; once more with a new one when the node does not take it.
+	async function prove(address, body) {
+		if (Date.now() - proofSince > 1800000) await renew();
+		const send = () => reach(address, { method: "POST", redirect: "manual", body: body(proof) });
+		let answer = await send();
+		if (answer.status === 400) {
+			await renew();
+			answer = await send();
+		}
+		if (answer.ok || answer.type === "opaqueredirect") return answer;
+		if (answer.status === 401) throw signedOut();
+		const text = await answer.text();
+		const isPage = answer.headers.get("content-type")?.startsWith("text/html");
+		throw new Error((isPage ? read(text).querySelector("[role=alert]")?.textContent : JSON.parse(text).error) ?? answer.status);
+	}
+
 	async function ask(address, fields) {
-		const answer = await fetch(address, { method: "POST", body: new URLSearchParams(fields) });
-		const told = await answer.json();
-		if (!answer.ok) throw new Error(told.error);
-		return told;
+		return (await prove(address, (proof) => new URLSearchParams({ proof, ...fields }))).json();
 	}
 
 	async function sum(file) {
@@ -101,10 +138,10 @@
 		}
 	}
 
-	async function upload(file, proof) {
+	async function upload(file) {
 		const sha256 = await sum(file);
 		const key = `karez-upload ${form.dataset.begin} ${sha256}`;
-		const start = async () => ({ ...(await ask(form.dataset.begin, { proof, sha256, size: file.size })), etags: [] });
+		const start = async () => ({ ...(await ask(form.dataset.begin, { sha256, size: file.size })), etags: [] });
 		let state = JSON.parse(localStorage.getItem(key)) ?? (await start());
 		if (state.until && state.until < Date.now() / 1000) state = await start();
 		for (let again = false; state.address; again = true) {
@@ -116,7 +153,7 @@
 					localStorage.setItem(key, JSON.stringify(state));
 				}
 				const parts = state.etags.map((etag, n) => ({ partNumber: n + 1, etag }));
-				const answer = await fetch(state.address, { method: "POST", body: JSON.stringify({ oid: sha256, parts }) });
+				const answer = await reach(state.address, { method: "POST", body: JSON.stringify({ oid: sha256, parts }) });
 				if (!answer.ok) throw new Error((await answer.json()).error);
 				break;
 			} catch (error) {
@@ -125,21 +162,56 @@
 				state = await start();
 			}
 		}
-		const made = await ask(form.dataset.end, { proof, sha256, size: file.size, file: file.name, folder: form.folder.value, message: form.message.value });
+		await ask(form.dataset.end, { sha256, size: file.size, file: file.name, folder: form.folder.value, message: form.message.value });
 		localStorage.removeItem(key);
-		return made.url;
 	}
 
+	// Sends files as the form does without a script.
+	async function together(files) {
+		say(`${form.dataset.send} ${files[0].name} … ${files[files.length - 1].name}`);
+		await prove(form.action, (proof) => {
+			const fields = new FormData();
+			fields.append("proof", proof);
+			fields.append("folder", form.folder.value);
+			fields.append("message", form.message.value);
+			for (const file of files) fields.append("file", file);
+			return fields;
+		});
+	}
+
+	// Groups files: as many small ones as a form takes, and each large one alone.
+	function turns(files, most, large) {
+		const small = [];
+		const turns = files.filter((file) => file.size >= large).map((file) => [file]);
+		let bytes = large;
+		for (const file of files.filter((file) => file.size < large)) {
+			if (bytes + file.size >= large || small[small.length - 1].length >= most) {
+				small.push([]);
+				bytes = 0;
+			}
+			small[small.length - 1].push(file);
+			bytes += file.size;
+		}
+		return [...small, ...turns];
+	}
+
+	const done = new Set();
 	form.addEventListener("submit", async (event) => {
-		const files = [...form.file.files];
-		if (files.reduce((bytes, file) => bytes + file.size, 0) < form.dataset.large * 0.9) return;
+		const large = form.dataset.large * 0.9;
+		const sent = turns([...form.file.files], Number(form.dataset.files), large);
+		// What fits into one form needs no script.
+		if (!sent.length || (sent.length === 1 && sent[0][0].size < large)) return;
 		event.preventDefault();
 		const button = form.querySelector("button");
 		button.disabled = true;
 		try {
-			let url;
-			for (const file of files) url = await upload(file, form.proof.value);
-			location.assign(url);
+			// What was sent is not sent again when the button is pressed once more.
+			for (const files of sent.filter((files) => !files.every((file) => done.has(file)))) {
+				if (files[0].size >= large) await upload(files[0]);
+				else await together(files);
+				files.forEach((file) => done.add(file));
+			}
+			location.assign(form.dataset.done + form.folder.value.split("/").filter(Boolean).map((part) => "/" + encodeURIComponent(part)).join(""));
 		} catch (error) {
 			say(error.message);
 			button.disabled = false;

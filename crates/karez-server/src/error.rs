@@ -57,7 +57,7 @@ fn row(error: &HubError) -> (StatusCode, Option<&'static str>) {
         | HubError::XorbMissing(_)
         | HubError::BadName(_)
         | HubError::PasswordWeak(_) => (S::BAD_REQUEST, None),
-        HubError::Refused(_) | HubError::PasswordWrong => (S::UNPROCESSABLE_ENTITY, None),
+        HubError::Refused(_) | HubError::PasswordWrong | HubError::LastAdmin(_) => (S::UNPROCESSABLE_ENTITY, None),
         HubError::TooLarge { .. } | HubError::OverQuota(_) => (S::PAYLOAD_TOO_LARGE, None),
         HubError::RangeOutside { .. } => (S::RANGE_NOT_SATISFIABLE, None),
         HubError::XetTokenInvalid(_) => (S::UNAUTHORIZED, None),

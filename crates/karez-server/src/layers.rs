@@ -25,6 +25,8 @@ struct Bound {
     bytes_max: u64,
     setting: &'static str,
     idle: Duration,
+    /// Whether a browser's form that is too long is read as far as it may be, so that its page is shown again.
+    is_page_form: bool,
 }
 
 /// Refuses bodies that announce more than the route takes, and bounds the others while they come.
@@ -32,6 +34,7 @@ pub(crate) fn bound_body(row: MethodRouter<AppState>, body: BodyBound, limits: &
     let bound = Bound {
         bytes_max: body.bytes_max(limits),
         setting: body.setting(),
+        is_page_form: matches!(body, BodyBound::Upload),
         idle: Duration::from_secs(limits.body_idle_secs_max.max(1)),
     };
     // The bound below takes the place of the framework's own.
@@ -50,7 +53,8 @@ async fn check_body(State(bound): State<Bound>, request: Request, next: Next) ->
     // Who expects a word before sending gets the answer as that word.
     let drains =
         announced.is_none_or(|bytes: u64| bytes <= DRAIN_BYTES_MAX) && !request.headers().contains_key(header::EXPECT);
-    if announced.is_some_and(|bytes| bytes > bound.bytes_max) {
+    let is_read = bound.is_page_form && drains && page_headers(request.headers()).is_some();
+    if !is_read && announced.is_some_and(|bytes| bytes > bound.bytes_max) {
         if drains {
             drain(request.into_body(), DRAIN_BYTES_MAX, bound.idle).await;
         }
@@ -86,11 +90,12 @@ async fn dress(State(state): State<AppState>, request: Request, next: Next) -> R
     let moved_from = request.uri().clone();
     let is_lean = LEAN.iter().any(|prefix| moved_from.path().starts_with(prefix));
     let is_preflight = request.method() == Method::OPTIONS;
+    let is_get = request.method() == Method::GET;
     let asked = page_headers(request.headers());
     let mut response = if is_preflight { preflight() } else { next.run(request).await };
     if response.extensions().get::<Told>().is_some() {
         let id = request_id.to_str().unwrap_or_default();
-        response = page_of_error(&state, asked.as_ref(), &moved_from, response, id).await;
+        response = page_of_error(&state, asked.as_ref(), is_get, &moved_from, response, id).await;
     }
     if let Some(moved) = response.extensions_mut().remove::<MovedTo>() {
         let location = moved_location(moved_from.path(), moved_from.query(), &moved);

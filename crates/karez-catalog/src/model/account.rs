@@ -149,11 +149,14 @@ pub enum SignInWay {
 }
 
 impl SignInWay {
+    /// The word for a token in the database.
+    pub const TOKEN: &str = "token";
+
     /// Returns the word used in the database.
     pub fn as_str(self) -> &'static str {
         match self {
             SignInWay::Password => "password",
-            SignInWay::Token(_) => "token",
+            SignInWay::Token(_) => SignInWay::TOKEN,
             SignInWay::Provider => "provider",
         }
     }

@@ -293,7 +293,7 @@ async fn a_commit_says_what_it_changed() {
     alice.commit_lines(REPO, "main", lines).await.expect(200);
     let address = karez_types::RepoAddress::parse(karez_types::RepoKind::Model, "alice/m").unwrap();
     let ask = async |changes_max, content_bytes_max| {
-        let wanted = ChangesWanted { changes_max, contents_max: 10, content_bytes_max };
+        let wanted = ChangesWanted { skipped: 0, changes_max, contents_max: 10, content_bytes_max };
         node.hub.commit_changes(&Actor::Anonymous, &address, &karez_types::Revision::main(), wanted).await.unwrap()
     };
     let all = ask(10, 100).await;

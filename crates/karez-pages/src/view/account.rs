@@ -31,6 +31,8 @@ pub struct AccountPage {
     pub user: String,
     /// Whether the session may change anything.
     pub may_write: bool,
+    /// Whether only a token says who it is: then no token is made, and no first password.
+    pub is_by_token: bool,
     /// Whether there is a password.
     pub has_password: bool,
     /// A token that was just made: shown once.
@@ -89,7 +91,7 @@ pub fn account(frame: &Frame, page: &AccountPage) -> String {
                     }
                 } }
             }
-            form method="post" action="/-/account/token" {
+            @if page.is_by_token { p { (l.t(key::TOKEN_SESSION)) } } @else { form method="post" action="/-/account/token" {
                 (proof(&page.proof))
                 (line(l, "token_name", key::NAME, "", 100))
                 div {
@@ -104,7 +106,8 @@ pub fn account(frame: &Frame, page: &AccountPage) -> String {
                     input #days type="number" name="days" value="90" min="1" max="3650" required;
                 }
                 (button(l, key::MAKE_TOKEN))
-            }
+            } }
+            @if page.has_password || !page.is_by_token {
             h2 { (l.t(key::PASSWORD)) }
             p { (l.t(key::PASSWORD_HOW)) }
             form method="post" action="/-/account/password" {
@@ -114,6 +117,7 @@ pub fn account(frame: &Frame, page: &AccountPage) -> String {
                 (password(l, "password", key::PASSWORD_NEW, "new-password"))
                 (password(l, "again", key::PASSWORD_AGAIN, "new-password"))
                 (button(l, key::SAVE))
+            }
             }
         }
         h2 { (l.t(key::BROWSERS)) }

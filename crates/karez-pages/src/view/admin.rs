@@ -41,10 +41,11 @@ pub fn org(frame: &Frame, page: &OrgPage) -> String {
         h1 { a href=(format!("/{}", page.name)) { (id(page.name.as_str())) } }
         (notice(l, page.notice.as_ref()))
         h2 { (l.t(key::MEMBERS)) }
+        @let is_last = page.members.iter().filter(|(_, role)| *role == OrgRole::Admin).count() == 1;
         ul.plain { @for (member, role) in &page.members {
             li {
                 a href=(format!("/{member}")) { (id(member.as_str())) } " · " (l.t(role_key(*role)))
-                @if page.may_change {
+                @if page.may_change && !(is_last && *role == OrgRole::Admin) {
                     form method="post" action=(url) {
                         (proof(&page.proof))
                         input type="hidden" name="do" value="remove";

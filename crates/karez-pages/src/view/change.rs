@@ -4,9 +4,11 @@ use karez_formats::card::{Finding, YamlError};
 use maud::{Markup, html};
 
 use super::access::AccessLine;
+use super::commits::{DiffLine, diff};
 use super::form::{Notice, button, line, notice, proof, visibility};
 use super::list::id;
 use super::repo::{RepoHead, head};
+use crate::FORM_FILES_MAX;
 use crate::address::{encode_part, encode_path, repo_url};
 use crate::layout::Frame;
 use crate::locale::{Locale, key};
@@ -89,7 +91,8 @@ pub fn upload(frame: &Frame, page: &UploadPage) -> String {
         (notice(l, page.notice.as_ref()))
         @if page.is_proposal { p { (l.t(key::PROPOSE_HOW)) } }
         form.tall id=[(!page.is_proposal).then_some("upload")] method="post" action=(format!("{url}/upload/{at}")) enctype="multipart/form-data"
-            data-begin=(format!("{url}/upload-begin")) data-end=(format!("{url}/upload-end/{at}")) data-large=(page.bytes_max)
+            data-begin=(format!("{url}/upload-begin")) data-end=(format!("{url}/upload-end/{at}")) data-large=(page.bytes_max) data-files=(FORM_FILES_MAX)
+            data-over=(l.plain(key::SIGN_IN_FIRST)) data-done=(format!("{url}/tree/{at}"))
             data-sum=(l.plain(key::UPLOAD_SUM)) data-send=(l.plain(key::UPLOAD_SEND)) data-again=(l.plain(key::UPLOAD_AGAIN)) {
             (proof(&page.proof))
             (line(l, "folder", key::FOLDER, &page.folder, 500))
@@ -97,7 +100,10 @@ pub fn upload(frame: &Frame, page: &UploadPage) -> String {
             div {
                 label for="file" { (l.t(key::FILES_TO_SEND)) }
                 input #file type="file" name="file" required multiple;
-                p.soft { (l.fill(key::FILE_MAX, &[("bytes", l.bytes(page.bytes_max))])) @if !page.is_proposal { " " (l.t(key::FILE_LARGE)) } }
+                p.soft {
+                    (l.fill(key::FILES_MAX, &[("n", html! { (l.number(FORM_FILES_MAX as u64)) }), ("bytes", l.bytes(page.bytes_max))]))
+                    @if !page.is_proposal { " " (l.t(key::FILE_LARGE)) }
+                }
             }
             (button(l, if page.is_proposal { key::PROPOSE } else { key::UPLOAD }))
             p #said role="status" {}
@@ -122,6 +128,8 @@ pub struct EditPage {
     pub text: String,
     /// The commit that the editor looked at.
     pub parent: String,
+    /// What others changed in it since the reader began.
+    pub theirs: Option<Vec<DiffLine>>,
     /// What the linter has to say of a card.
     pub findings: Vec<Finding>,
     /// How the card looks.
@@ -139,6 +147,7 @@ pub fn edit(frame: &Frame, page: &EditPage) -> String {
         (head(l, &page.head, None))
         h2 { (l.t(key::EDIT)) " " (id(&page.path)) }
         (notice(l, page.notice.as_ref()))
+        @if let Some(theirs) = &page.theirs { h3 { (l.t(key::EDIT_THEIRS)) } (diff(theirs)) }
         (advice(l, &page.findings))
         @if page.is_proposal { p { (l.t(key::PROPOSE_HOW)) } }
         form.tall method="post" action=(action) {
@@ -151,7 +160,8 @@ pub fn edit(frame: &Frame, page: &EditPage) -> String {
             (line(l, "message", key::MESSAGE, "", 200))
             div.row {
                 button type="submit" name="do" value="check" { (l.t(key::CHECK)) }
-                button type="submit" name="do" value="save" { (l.t(if page.is_proposal { key::PROPOSE } else { key::SAVE })) }
+                @let save = if page.theirs.is_some() { key::SAVE_OVER } else if page.is_proposal { key::PROPOSE } else { key::SAVE };
+                button type="submit" name="do" value="save" { (l.t(save)) }
             }
         }
         @if let Some(preview) = &page.preview { h2 { (l.t(key::PREVIEW)) } div.card dir="auto" { (preview) } }

@@ -110,8 +110,8 @@ pub struct CommitPage {
     pub parents: Vec<String>,
     /// What it changed.
     pub changes: Vec<Change>,
-    /// Whether it changed more than is listed.
-    pub has_more: bool,
+    /// Where the list of changes goes on.
+    pub next: Option<usize>,
 }
 
 /// Lines around a change that are shown too.
@@ -149,6 +149,22 @@ pub fn diff_lines(before: &str, after: &str, bytes_max: usize) -> Option<Vec<Dif
     Some(lines)
 }
 
+/// Returns lines that differ.
+pub(crate) fn diff(lines: &[DiffLine]) -> Markup {
+    html! {
+        pre.diff dir="ltr" {
+            @for line in lines {
+                @match line {
+                    DiffLine::Same(text) => samp { (crate::shown(text)) },
+                    DiffLine::Removed(text) => del { (crate::shown(text)) },
+                    DiffLine::Added(text) => ins { (crate::shown(text)) },
+                    DiffLine::Gap => samp { "…" },
+                }
+            }
+        }
+    }
+}
+
 /// Returns a changed file with its lines; `revision` has the file as it is after.
 pub(crate) fn change(l: &Locale, address: &RepoAddress, revision: &str, change: &Change) -> Markup {
     let what = match change.kind {
@@ -167,16 +183,7 @@ pub(crate) fn change(l: &Locale, address: &RepoAddress, revision: &str, change: 
                 @if let Some(bytes) = change.bytes.1 { (l.bytes(bytes)) }
             }
             @if let Some(lines) = &change.lines {
-                pre.diff dir="ltr" {
-                    @for line in lines {
-                        @match line {
-                            DiffLine::Same(text) => samp { (crate::shown(text)) },
-                            DiffLine::Removed(text) => del { (crate::shown(text)) },
-                            DiffLine::Added(text) => ins { (crate::shown(text)) },
-                            DiffLine::Gap => samp { "…" },
-                        }
-                    }
-                }
+                (diff(lines))
             }
         }
     }
@@ -204,7 +211,7 @@ pub fn commit(frame: &Frame, page: &CommitPage) -> String {
         p { a href=(file_url(address, "tree", &page.commit.oid, "")) { (l.t(key::FILES_THEN)) } }
         h2 { (l.count(key::CHANGES, page.changes.len() as u64)) }
         ul.plain { @for one in &page.changes { (change(l, address, &page.commit.oid, one)) } }
-        @if page.has_more { p.soft { (l.t(key::MORE_NOT_SHOWN)) } }
+        @if let Some(next) = page.next { p { a rel="next" href=(frame.here_with("from", &next.to_string())) { (l.t(key::NEXT_PAGE)) } } }
     };
     let short = page.commit.oid.get(..9).unwrap_or(&page.commit.oid);
     frame.page(&format!("{} · {short}", address.id()), &body)

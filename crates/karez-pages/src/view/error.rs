@@ -1,5 +1,6 @@
 //! What went wrong, and what to do about it.
 
+use karez_types::RepoAddress;
 use maud::html;
 
 use crate::layout::Frame;
@@ -16,6 +17,8 @@ pub struct ErrorPage {
     pub told: Option<Key>,
     /// The id of the request, for who is asked about it.
     pub request_id: String,
+    /// The repository that the address is in, if it looks so: nothing says that it is there.
+    pub repo: Option<RepoAddress>,
 }
 
 /// Returns the title of an error, and what to do.
@@ -24,6 +27,7 @@ fn advice(status: u16) -> (Key, Key) {
         401 => (key::ERROR_SIGN_IN, key::ADVICE_SIGN_IN),
         403 => (key::ERROR_FORBIDDEN, key::ADVICE_FORBIDDEN),
         404 | 410 => (key::ERROR_MISSING, key::ADVICE_MISSING),
+        413 => (key::ERROR_TOO_LARGE, key::ADVICE_TOO_LARGE),
         429 | 503 => (key::ERROR_BUSY, key::ADVICE_BUSY),
         502 | 504 => (key::ERROR_ORIGIN, key::ADVICE_ORIGIN),
         409 | 412 | 422 => (key::ERROR_REFUSED, key::TOLD_REFUSED),
@@ -42,6 +46,9 @@ pub fn error(frame: &Frame, page: &ErrorPage) -> String {
         p { (l.t(page.told.unwrap_or(todo))) }
         @if matches!(page.status, 401 | 403 | 404) && frame.user.is_none() {
             p { a href=(format!("/-/sign-in?next={}", crate::encode_part(&frame.path))) { (l.t(key::SIGN_IN)) } }
+        }
+        @if let Some(repo) = &page.repo {
+            p { a href=(crate::repo_url(repo)) { (l.fill(key::BACK_TO, &[("repo", super::list::id(&repo.id()))])) } }
         }
         @if !page.words.is_empty() { p.warn lang="en" dir="ltr" { (crate::shown(&page.words)) } }
         p.soft { (l.fill(key::ERROR_ID, &[("status", html! { (l.number(page.status.into())) }), ("id", html! { code dir="ltr" { (page.request_id) } })])) }

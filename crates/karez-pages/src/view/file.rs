@@ -56,6 +56,8 @@ pub struct FilePage {
     pub is_here: bool,
     /// What it shows of itself.
     pub content: FileContent,
+    /// Where the text goes on, in bytes from its beginning.
+    pub next: Option<u64>,
 }
 
 fn content(frame: &Frame, page: &FilePage) -> Markup {
@@ -69,7 +71,9 @@ fn content(frame: &Frame, page: &FilePage) -> Markup {
         FileContent::Card(card) => html! {
             p { a href=(frame.here_with("plain", "1")) { (l.t(key::SOURCE)) } }
             div.card dir="auto" lang=[card.language.as_deref()] { (card.html) }
-            @if card.is_cut { p.soft { (l.t(key::TEXT_CUT)) } }
+            @if let Some(next) = page.next {
+                p { a rel="next" href=(frame.here_with("from", &next.to_string())) { (l.t(key::NEXT_PAGE)) } }
+            }
         },
         FileContent::Picture => html! { p.card { img src=(raw) alt=(page.path); } },
         FileContent::Bytes => html! { p { (l.t(key::NOT_TEXT)) } },

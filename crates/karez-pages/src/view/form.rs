@@ -11,6 +11,8 @@ use crate::locale::{Key, Locale, key};
 pub enum Notice {
     /// A text of the languages: trouble.
     Trouble(Key),
+    /// The same, with amounts in its places.
+    Amounts(Key, Vec<(&'static str, Amount)>),
     /// The node's own words, in English.
     Words(String),
     /// A text of the languages: trouble; and the node's own words, which say more, in English.
@@ -19,12 +21,34 @@ pub enum Notice {
     Done(Key),
 }
 
+/// An amount in a text.
+#[derive(Debug, Clone, Copy)]
+pub enum Amount {
+    /// So many.
+    Count(u64),
+    /// So many bytes.
+    Bytes(u64),
+}
+
+impl Amount {
+    fn shown(self, l: &Locale) -> Markup {
+        match self {
+            Amount::Count(n) => html! { (l.number(n)) },
+            Amount::Bytes(bytes) => l.bytes(bytes),
+        }
+    }
+}
+
 /// Returns what is said above a form.
 pub(crate) fn notice(l: &Locale, notice: Option<&Notice>) -> Markup {
     html! {
         @match notice {
             None => {},
             Some(Notice::Trouble(text)) => p.warn role="alert" { (l.t(*text)) },
+            Some(Notice::Amounts(text, amounts)) => {
+                @let places: Vec<_> = amounts.iter().map(|(place, amount)| (*place, amount.shown(l))).collect();
+                p.warn role="alert" { (l.fill(*text, &places)) }
+            },
             Some(Notice::Words(words)) => p.warn role="alert" lang="en" dir="ltr" { (crate::shown(words)) },
             Some(Notice::Told(text, words)) => div.warn role="alert" { (told(l, *text, words)) },
             Some(Notice::Done(text)) => p.done role="status" { (l.t(*text)) },
@@ -127,9 +151,55 @@ pub(crate) fn doors(l: &Locale, address: &RepoAddress, doors: Doors) -> Markup {
 pub fn stale(frame: &Frame, back: &str) -> String {
     let l = frame.locale;
     let body = html! {
-        h1 { (l.t(key::ERROR_REQUEST)) }
+        h1 { (l.t(key::FORM_REFUSED)) }
         p.warn role="alert" { (l.t(key::FORM_STALE)) }
         p { a href=(back) { (l.t(key::BACK)) } }
     };
-    frame.page(l.plain(key::ERROR_REQUEST), &body)
+    frame.page(l.plain(key::FORM_REFUSED), &body)
+}
+
+/// A form that came too late, or for another session: what was typed, to be sent again.
+#[derive(Debug, Clone)]
+pub struct AgainPage {
+    /// Where it goes: a path of this node.
+    pub action: String,
+    /// Its fields.
+    pub fields: Vec<(String, String)>,
+    /// What proves that the form came from here.
+    pub proof: String,
+}
+
+/// Fields that people write in, with what they are called. Others were chosen, and go as they are.
+const WRITTEN: [(&str, Key); 4] =
+    [("text", key::TEXT), ("title", key::TITLE), ("message", key::MESSAGE), ("about", key::ABOUT)];
+
+/// Renders a form that came too late, with what was typed.
+pub fn again(frame: &Frame, page: &AgainPage) -> String {
+    let l = frame.locale;
+    let label = |name: &str| WRITTEN.iter().find(|(written, _)| *written == name).map(|(_, label)| *label);
+    let body = html! {
+        h1 { (l.t(key::SEND_AGAIN)) }
+        p.warn role="alert" { (l.t(key::FORM_OLD)) }
+        @if frame.user.is_none() {
+            p { (l.t(key::SIGN_IN_FIRST)) " " a href="/-/sign-in" target="_blank" { (l.t(key::SIGN_IN)) } }
+        }
+        form.tall method="post" action=(page.action) {
+            (proof(&page.proof))
+            @for (name, value) in &page.fields {
+                @match label(name) {
+                    Some(text) => div {
+                        label for=(name) { (l.t(text)) }
+                        @if name == "text" || name == "about" {
+                            textarea id=(name) name=(name) rows="16" dir="auto" { "\n" (value) }
+                        } @else {
+                            input id=(name) type="text" name=(name) value=(value) dir="auto" autocomplete="off";
+                        }
+                    },
+                    None => input type="hidden" name=(name) value=(value);,
+                }
+            }
+            (button(l, key::SEND_AGAIN))
+        }
+    };
+    frame.page(l.plain(key::SEND_AGAIN), &body)
 }

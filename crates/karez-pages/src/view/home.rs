@@ -14,6 +14,8 @@ pub struct HomePage {
     pub base: String,
     /// The newest of each kind.
     pub newest: Vec<(RepoKind, Vec<RepoRow>)>,
+    /// Whether the reader may make something here.
+    pub may_write: bool,
     /// The models that were downloaded most.
     pub most_used: Vec<RepoRow>,
 }
@@ -39,7 +41,7 @@ pub fn home(frame: &Frame, page: &HomePage) -> String {
             h2 { a href="/models?sort=downloads" { (l.t(key::MODELS)) } " · " (l.t(key::MOST_USED)) }
             (rows(l, &page.most_used))
         }
-        @if frame.user.is_some() {
+        @if page.may_write {
             p { a href="/-/publish" { (l.t(key::PUBLISH_TABLE)) } " · " a href="/-/new" { (l.t(key::NEW_REPO)) } }
         }
         @if frame.user.is_none() { p { a href="/-/sign-in?next=%2F-%2Fpublish" { (l.t(key::PUBLISH_TABLE)) } } }

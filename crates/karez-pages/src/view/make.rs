@@ -110,7 +110,7 @@ pub fn publish(frame: &Frame, page: &PublishPage) -> String {
             div {
                 label for="file" { (l.t(key::TABLE_FILE)) }
                 input #file type="file" name="file" required accept=".csv,.tsv,text/csv,text/tab-separated-values";
-                p.soft { (l.fill(key::FILE_MAX, &[("bytes", l.bytes(page.bytes_max))])) }
+                p.soft { (l.fill(key::FILE_MAX, &[("bytes", l.bytes(page.bytes_max))])) " " a href="/-/new" { (l.t(key::NEW_REPO)) } }
             }
             (button(l, key::GO_ON))
         }

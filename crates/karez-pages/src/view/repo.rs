@@ -126,6 +126,8 @@ pub struct RepoPage {
     pub parameters: Option<u64>,
     /// Free tags.
     pub tags: Vec<String>,
+    /// Where all is that the card says, when not all of it is shown.
+    pub facts_more: Option<String>,
     /// What a model was made from.
     pub base_models: Vec<Link>,
     /// What it was trained on, or what a space uses.
@@ -249,7 +251,10 @@ fn facts(l: &Locale, page: &RepoPage) -> Markup {
                 dt { (l.t(key::COST)) }
                 dd {
                     @if !totals.is_whole { (l.t(key::AT_LEAST)) " " }
-                    (l.bytes(totals.bytes)) " · " (l.count(key::FILES, totals.files))
+                    (l.bytes(totals.bytes)) " · "
+                    @if !totals.is_whole { (l.t(key::AT_LEAST)) " " }
+                    (l.count(key::FILES, totals.files))
+                    @if !totals.is_whole { br; (l.fill(key::COUNTED_FIRST, &[("n", html! { (l.number(totals.files)) })])) }
                     @if totals.far_bytes > 0 {
                         br; (l.fill(key::COST_FAR, &[("bytes", l.bytes(totals.far_bytes))]))
                     } @else { br; (l.t(key::COST_HERE)) }
@@ -273,7 +278,9 @@ fn facts(l: &Locale, page: &RepoPage) -> Markup {
                     " " (l.fill(key::VERIFIED_BY, &[("how", html! { bdi lang="en" dir="ltr" { (origin.verified_by) } })]))
                 }
                 @if let Some(index) = page.log_index { " " (l.fill(key::IN_LOG, &[("index", html! { (l.number(index)) })])) }
-                @if page.log_index.is_none() && page.head.origin.is_none() { " " (l.t(key::NOT_IN_LOG)) }
+                @if page.log_index.is_none() && page.head.origin.is_none() {
+                    " " (l.t(if page.head.is_private { key::LOG_PRIVATE } else { key::LOG_SOON }))
+                }
             }
             dt { (l.t(key::CREATED)) } dd { (l.date(page.dates.0)) }
             dt { (l.t(key::UPDATED)) } dd { (l.date(page.dates.1)) " · " (l.count(key::DOWNLOADS, page.downloads)) @if page.likes > 0 { " · " (l.count(key::LIKES, page.likes)) } }
@@ -283,6 +290,7 @@ fn facts(l: &Locale, page: &RepoPage) -> Markup {
                 @for tag in &page.tags { li { a href=(format!("/{}?filter={}", kind.plural(), encode_part(tag))) { (id(tag)) } } }
             }
         }
+        @if let Some(more) = &page.facts_more { p { a href=(more) { (l.t(key::ALL_OF_THEM)) } } }
     }
 }
 
@@ -386,8 +394,8 @@ pub struct RefsPage {
     pub tags: Vec<(String, String)>,
     /// Pull requests and converted copies, by full name.
     pub others: Vec<(String, String)>,
-    /// Whether there are more than are listed.
-    pub has_more: bool,
+    /// Where the next page begins.
+    pub next: Option<usize>,
 }
 
 /// Renders the page of branches and tags.
@@ -408,7 +416,7 @@ pub fn refs(frame: &Frame, page: &RefsPage) -> String {
                 } }
             }
         }
-        @if page.has_more { p.soft { (l.t(key::MORE_NOT_SHOWN)) } }
+        @if let Some(next) = page.next { p { a rel="next" href=(frame.here_with("from", &next.to_string())) { (l.t(key::NEXT_PAGE)) } } }
     };
     frame.page(&format!("{} · {}", address.id(), l.plain(key::TAB_REFS)), &body)
 }

@@ -114,6 +114,7 @@ async fn details(
     let number = number_of(&params)?;
     let has_diff = says_yes(&query, "diff");
     let wanted = ChangesWanted {
+        skipped: 0,
         changes_max: if has_diff { DIFF_FILES_MAX } else { 0 },
         contents_max: DIFF_FILES_MAX,
         content_bytes_max: DIFF_FILE_BYTES_MAX,

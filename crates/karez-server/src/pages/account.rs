@@ -56,6 +56,7 @@ async fn shown(
         notice,
         user,
         may_write,
+        is_by_token: asked.caller.user().is_some_and(|user| user.is_by_token),
         has_password: hub.password_has(&asked.caller).await?,
         new_token,
         tokens: tokens.into_iter().map(line).collect(),

@@ -50,7 +50,9 @@ pub(super) async fn org_change(State(state): State<AppState>, params: Params, fo
         ("set", Ok(role)) => state.hub.member_set(caller, org, user, role).await,
         _ => Err(HubError::Invalid("the form does not say what to change".to_owned())),
     };
-    let came = done.map(|()| Came::Done(key::SAVED));
+    // Who changed their own right is somebody else from now on.
+    let is_own = caller.user().is_some_and(|me| me.account.name.as_str().eq_ignore_ascii_case(user));
+    let came = done.map(|()| if is_own { Came::GoTo(format!("/-/org/{org}")) } else { Came::Done(key::SAVED) });
     answered(came, async |notice| org_shown(&state, &form.asked, org, notice).await).await
 }
 

@@ -91,7 +91,13 @@ pub(super) fn frame(state: &AppState, headers: &HeaderMap, uri: &Uri, caller: &A
     let chosen = asked.as_deref().and_then(Locale::find).map(|locale| locale.code);
     let user = caller.user().map(|user| user.account.name.to_string());
     let node = crate::log::node_words(state).name;
-    (Frame { locale, path: uri.path().to_owned(), query, user, node }, chosen)
+    (Frame { locale, path: own_path(uri), query, user, node, has_languages: true }, chosen)
+}
+
+/// Returns the path of a request as a page may link to it: with one slash at its beginning. Two of them, or a
+/// backslash, would be the beginning of another host.
+pub(super) fn own_path(uri: &Uri) -> String {
+    format!("/{}", uri.path().trim_start_matches(['/', '\\']))
 }
 
 impl FromRequestParts<AppState> for Asked {
@@ -138,6 +144,18 @@ mod tests {
         assert!(takes_page(&with("application/json, text/html;q=0.5")));
         assert!(!takes_page(&with("application/json")) && !takes_page(&with("application/vnd.git-lfs+json")));
         assert!(wants_html(&with("text/html,application/xml;q=0.9")) && !wants_html(&with("*/*")));
+    }
+
+    #[test]
+    fn a_path_never_names_a_host() {
+        for (path, own) in [
+            ("/a//b/", "/a//b/"),
+            ("//evil.example/x", "/evil.example/x"),
+            ("/\\/evil.example", "/evil.example"),
+            ("/", "/"),
+        ] {
+            assert_eq!(own_path(&path.parse().unwrap()), own);
+        }
     }
 
     #[test]

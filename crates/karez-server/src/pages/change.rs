@@ -7,10 +7,10 @@ use karez_hub::{
     AccessStatus, Actor, ChangeWay, CommitMade, HubError, LfsAction, LfsObject, Repo, RepoSettings, Right, SimpleChange,
 };
 use karez_pages::{
-    AccessLine, CARD_BYTES_MAX, Doors, EditPage, Notice, RepoSettingsPage, UploadPage, edit_page, file_url, key,
-    repo_settings_page, repo_url, upload_page,
+    AccessLine, CARD_BYTES_MAX, DIFF_SHOWN_BYTES_MAX, DiffLine, Doors, EditPage, Notice, RepoSettingsPage, UploadPage,
+    diff_lines, edit_page, file_url, key, repo_settings_page, repo_url, upload_page,
 };
-use karez_types::{ByteRange, RepoAddress, RepoPath, Revision, Visibility};
+use karez_types::{ByteRange, GitOid, RepoAddress, RepoPath, Revision, Visibility};
 use serde_json::json;
 
 use super::answer::{form_page, go_to, with_script};
@@ -165,13 +165,15 @@ pub(super) async fn upload(
     mut form: Form,
 ) -> ApiResult<Response> {
     let revision = params.revision()?;
-    let files = std::mem::take(&mut form.files);
+    let (files, excess) = (std::mem::take(&mut form.files), form.excess.take());
     let caller = &form.asked.caller;
     state.hub.change_way(caller, &address, &revision).await?;
     let change = |file: FormFile| {
         Ok(SimpleChange::File { path: place(form.word("folder"), &file.name)?, content: file.content })
     };
-    let came = if files.is_empty() {
+    let came = if let Some(excess) = excess {
+        Ok(Came::TooMuch(excess))
+    } else if files.is_empty() {
         Ok(Came::Not(key::FILE_MISSING))
     } else {
         match files.into_iter().map(change).collect::<Result<Vec<_>, HubError>>() {
@@ -279,12 +281,42 @@ struct Editing<'a> {
     revision: &'a Revision,
     path: &'a RepoPath,
     text: Text,
+    /// What others changed since the reader began.
+    theirs: Option<Vec<DiffLine>>,
     notice: Option<Notice>,
     has_preview: bool,
 }
 
+/// Finds out what others did to a file since the reader began. When they left it alone, the reader's text may follow
+/// on what the branch has now; else the page shows what they changed.
+///
+/// Returns the commit that the branch is at, and the lines that differ; no lines when none do.
+async fn meanwhile(
+    state: &AppState,
+    caller: &Actor,
+    (address, revision, path): (&RepoAddress, &Revision, &RepoPath),
+    parent: &str,
+) -> ApiResult<(String, Option<Vec<DiffLine>>)> {
+    let now = text_read(state, caller, address, revision, path).await?;
+    let (now, at) = match now {
+        Some(now) => (Some(now.text), now.parent),
+        None => (None, state.hub.revision_open(caller, address, revision).await?.1.to_string()),
+    };
+    let seen = match parent.parse::<GitOid>() {
+        Ok(_) => text_read(state, caller, address, &parent.parse()?, path).await?.map(|seen| seen.text),
+        Err(_) => None,
+    };
+    if seen.is_some() && seen == now {
+        return Ok((at, None));
+    }
+    let (before, after) = (seen.unwrap_or_default(), now.unwrap_or_default());
+    let compare = move || diff_lines(&before, &after, DIFF_SHOWN_BYTES_MAX).unwrap_or_default();
+    let lines = tokio::task::spawn_blocking(compare).await;
+    Ok((at, Some(lines.map_err(|error| HubError::Damaged(format!("comparing a file: {error}")))?)))
+}
+
 async fn edit_shown(state: &AppState, asked: &Asked, editing: Editing<'_>) -> ApiResult<Response> {
-    let Editing { address, revision, path, text, notice, has_preview } = editing;
+    let Editing { address, revision, path, text, theirs, notice, has_preview } = editing;
     let (repo, way) = state.hub.change_way(&asked.caller, address, revision).await?;
     let (proof, cookie) = form_proof(state, &asked.headers, &asked.base);
     let folder = path.as_str().rsplit_once('/').map_or("", |(folder, _)| folder).to_owned();
@@ -301,6 +333,7 @@ async fn edit_shown(state: &AppState, asked: &Asked, editing: Editing<'_>) -> Ap
         findings: if path.as_str() == CARD { state.hub.card_check(&text.text) } else { Vec::new() },
         text: text.text,
         parent: text.parent,
+        theirs,
         preview,
         proof,
     };
@@ -320,7 +353,8 @@ pub(super) async fn edit_form(
         None => return Ok(go_to(&file_url(&address, "blob", revision.as_str(), path.as_str()))),
     };
     let (address, revision, path) = (&address, &revision, &path);
-    edit_shown(&state, &asked, Editing { address, revision, path, text, notice, has_preview: false }).await
+    let editing = Editing { address, revision, path, text, theirs: None, notice, has_preview: false };
+    edit_shown(&state, &asked, editing).await
 }
 
 pub(super) async fn edit(
@@ -335,16 +369,27 @@ pub(super) async fn edit(
     // Browsers end lines as HTTP does.
     let text = form.value("text").replace("\r\n", "\n");
     let has_errors = path.as_str() == CARD && state.hub.card_check(&text).iter().any(karez_hub::Finding::is_error);
-    let parent = form.word("parent").to_owned();
+    let mut parent = form.word("parent").to_owned();
+    let mut theirs = None;
     let came = if text.len() > CARD_BYTES_MAX {
         Ok(Came::Not(key::EDIT_NOT_TEXT))
     } else if has_errors && form.word("do") == "save" {
         // What is to be changed is said below.
         Ok(Came::Not(key::EDIT_NOT_SAVED))
     } else if form.word("do") == "save" {
-        let changes = vec![SimpleChange::File { path: path.clone(), content: text.clone().into_bytes() }];
-        let (words, seen) = (format!("Edit {path}"), Some(parent.clone()));
-        let made = state.hub.commit_simply(caller, &address, &revision, summary(&form, &words), seen, changes).await;
+        let words = format!("Edit {path}");
+        let save = async |parent: &str| {
+            let changes = vec![SimpleChange::File { path: path.clone(), content: text.clone().into_bytes() }];
+            let seen = Some(parent.to_owned());
+            state.hub.commit_simply(caller, &address, &revision, summary(&form, &words), seen, changes).await
+        };
+        let mut made = save(&parent).await;
+        if matches!(made, Err(HubError::BranchMoved)) {
+            (parent, theirs) = meanwhile(&state, caller, (&address, &revision, &path), &parent).await?;
+            if theirs.is_none() {
+                made = save(&parent).await;
+            }
+        }
         made.map(|made| {
             Came::GoTo(proposal_or(&made, |address| match (path.as_str(), revision.as_str()) {
                 (CARD, "main") => repo_url(address),
@@ -355,8 +400,10 @@ pub(super) async fn edit(
         Ok(Came::Shown)
     };
     let (address, revision, path, text) = (&address, &revision, &path, Text { text, parent });
+    let came = if theirs.is_some() { Ok(Came::Not(key::EDIT_CONFLICT)) } else { came };
     answered(came, async |notice| {
-        edit_shown(&state, &form.asked, Editing { address, revision, path, text, notice, has_preview: true }).await
+        let editing = Editing { address, revision, path, text, theirs, notice, has_preview: true };
+        edit_shown(&state, &form.asked, editing).await
     })
     .await
 }

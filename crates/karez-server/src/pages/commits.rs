@@ -4,8 +4,9 @@ use axum::extract::State;
 use axum::response::Response;
 use karez_hub::{ChangeSide, ChangesWanted, CommitInfo, FileChange, RefInfo};
 use karez_pages::{
-    CHANGES_MAX, Change, ChangeKind, CommitLine, CommitPage, CommitsPage, DIFF_FILE_BYTES_MAX, DIFF_SHOWN_BYTES_MAX,
-    DiffLine, PAGE_ITEMS, RefsPage, commit_page, commits_page, cut_text, diff_lines, refs_page,
+    CHANGES_MAX, CHANGES_NAMES_BYTES_MAX, Change, ChangeKind, CommitLine, CommitPage, CommitsPage, DIFF_FILE_BYTES_MAX,
+    DIFF_SHOWN_BYTES_MAX, DiffLine, PAGE_ITEMS, REFS_BYTES_MAX, RefsPage, commit_page, commits_page, cut_text,
+    diff_lines, fitting, refs_page,
 };
 
 use super::answer::page;
@@ -19,19 +20,29 @@ use crate::extract::Params;
 /// Files of a commit that are compared line by line.
 const COMPARED_MAX: usize = 20;
 /// Bytes of a commit's message that its page shows.
-const MESSAGE_BYTES_MAX: usize = 8 << 10;
+const MESSAGE_BYTES_MAX: usize = 4 << 10;
 /// Longest title, in bytes.
-const TITLE_BYTES_MAX: usize = 300;
-/// Branches, and tags, on their page.
-const REFS_MAX: usize = 200;
+const TITLE_BYTES_MAX: usize = 200;
+/// Longest name of an author, in bytes.
+const AUTHOR_BYTES_MAX: usize = 100;
+/// Changed files that may stand on the pages before this one.
+const SKIPPED_MAX: usize = 100_000;
 
 /// Returns a commit as histories show it.
 pub(super) fn line(commit: &CommitInfo) -> CommitLine {
     CommitLine {
         oid: commit.oid.to_string(),
-        author: cut_text(&commit.author, TITLE_BYTES_MAX).0.to_owned(),
+        author: cut_text(&commit.author, AUTHOR_BYTES_MAX).0.to_owned(),
         date: commit.date,
         title: cut_text(&commit.title, TITLE_BYTES_MAX).0.to_owned(),
+    }
+}
+
+/// Returns where a page of a list begins, as its address says.
+fn from(asked: &Asked) -> ApiResult<usize> {
+    match asked.value("from") {
+        "" => Ok(0),
+        text => text.parse().map_err(|_| ApiError::invalid("from must be a whole number")),
     }
 }
 
@@ -68,6 +79,7 @@ fn lines(change: &FileChange, left_bytes: &mut usize) -> Option<Vec<DiffLine>> {
     }
     let lines = diff_lines(&text(&change.before)?, &text(&change.after)?, *left_bytes)?;
     let length = |line: &DiffLine| match line {
+        // Lines have their tags.
         DiffLine::Same(text) | DiffLine::Removed(text) | DiffLine::Added(text) => text.len() + 10,
         DiffLine::Gap => 10,
     };
@@ -77,6 +89,7 @@ fn lines(change: &FileChange, left_bytes: &mut usize) -> Option<Vec<DiffLine>> {
 
 /// What a page asks of changes.
 pub(super) const WANTED: ChangesWanted = ChangesWanted {
+    skipped: 0,
     changes_max: CHANGES_MAX,
     contents_max: COMPARED_MAX,
     content_bytes_max: DIFF_FILE_BYTES_MAX as u64,
@@ -112,7 +125,12 @@ pub(super) async fn commit(
     params: Params,
 ) -> ApiResult<Response> {
     let revision = params.revision()?;
-    let found = state.hub.commit_changes(&asked.caller, &address, &revision, WANTED).await?;
+    let wanted = ChangesWanted { skipped: from(&asked)?.min(SKIPPED_MAX), ..WANTED };
+    let mut found = state.hub.commit_changes(&asked.caller, &address, &revision, wanted).await?;
+    let shown = fitting(found.changes.iter().map(|change| change.path.as_str()), CHANGES_NAMES_BYTES_MAX);
+    let has_more = found.has_more || shown < found.changes.len();
+    found.changes.truncate(shown);
+    let next = (has_more && !found.changes.is_empty()).then(|| wanted.skipped + found.changes.len());
     let changes = compared(found.changes).await?;
     let made = CommitPage {
         head: head(&state, &found.repo, "main").await?,
@@ -120,7 +138,7 @@ pub(super) async fn commit(
         message: cut_text(&found.commit.message, MESSAGE_BYTES_MAX).0.to_owned(),
         parents: found.commit.parents.iter().map(ToString::to_string).collect(),
         changes,
-        has_more: found.has_more,
+        next,
     };
     Ok(page(&asked, commit_page(&asked.frame, &made)))
 }
@@ -134,13 +152,18 @@ pub(super) async fn refs(
     let lists = state.hub.ref_list(&asked.caller, &address).await?;
     let short = |one: &RefInfo| (one.name.short().to_owned(), one.commit.to_string());
     let full = |one: &RefInfo| (one.name.as_str().to_owned(), one.commit.to_string());
-    let others = lists.converts.len() + lists.pull_requests.len();
-    let made = RefsPage {
-        head: head(&state, &info.repo, "main").await?,
-        has_more: [lists.branches.len(), lists.tags.len(), others].iter().any(|count| *count > REFS_MAX),
-        branches: lists.branches.iter().take(REFS_MAX).map(short).collect(),
-        tags: lists.tags.iter().take(REFS_MAX).map(short).collect(),
-        others: lists.converts.iter().chain(&lists.pull_requests).take(REFS_MAX).map(full).collect(),
-    };
+    let branches = lists.branches.iter().map(|one| (0, short(one)));
+    let tags = lists.tags.iter().map(|one| (1, short(one)));
+    let others = lists.converts.iter().chain(&lists.pull_requests).map(|one| (2, full(one)));
+    let from = from(&asked)?;
+    let all: Vec<(usize, (String, String))> = branches.chain(tags).chain(others).skip(from).collect();
+    let shown = fitting(all.iter().flat_map(|(_, (name, commit))| [name.as_str(), commit]), REFS_BYTES_MAX).div_ceil(2);
+    let next = (shown < all.len()).then_some(from + shown);
+    let mut lists = [Vec::new(), Vec::new(), Vec::new()];
+    for (list, one) in all.into_iter().take(shown) {
+        lists[list].push(one);
+    }
+    let [branches, tags, others] = lists;
+    let made = RefsPage { head: head(&state, &info.repo, "main").await?, branches, tags, others, next };
     Ok(page(&asked, refs_page(&asked.frame, &made)))
 }

@@ -5,9 +5,10 @@ use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::Response;
 use karez_hub::Actor;
 use karez_pages::{ErrorPage, Key, error_page};
+use karez_types::{RepoAddress, RepoKind};
 
-use super::answer::packed;
-use super::asked::{frame, wants_html};
+use super::answer::{go_to, packed};
+use super::asked::{frame, own_path, wants_html};
 use crate::AppState;
 
 /// Put on an answer that says what went wrong, so that the outer layer can make it a page.
@@ -35,11 +36,31 @@ pub(crate) fn page_headers(headers: &HeaderMap) -> Option<HeaderMap> {
     })
 }
 
+/// Returns the repository that an address is in, below its own page. That only looks at the address, so it says the
+/// same of what is there and of what is not.
+fn repo_of(path: &str) -> Option<RepoAddress> {
+    let mut parts = path.split('/').filter(|part| !part.is_empty()).peekable();
+    let kind = match *parts.peek()? {
+        "-" => return None,
+        "datasets" => RepoKind::Dataset,
+        "spaces" => RepoKind::Space,
+        "kernels" => RepoKind::Kernel,
+        _ => RepoKind::Model,
+    };
+    if kind != RepoKind::Model || parts.peek() == Some(&"models") {
+        parts.next();
+    }
+    let id = format!("{}/{}", parts.next()?, parts.next()?);
+    parts.next()?;
+    RepoAddress::parse(kind, &id).ok()
+}
+
 /// Makes a page of an answer that says what went wrong, when the request asks for HTML by name. The headers that
 /// programs read stay, but not the challenge that opens a browser's own window for passwords.
 pub(crate) async fn page_of_error(
     state: &AppState,
     headers: Option<&HeaderMap>,
+    is_get: bool,
     uri: &Uri,
     mut response: Response,
     request_id: &str,
@@ -49,16 +70,24 @@ pub(crate) async fn page_of_error(
     if FOR_PROGRAMS.iter().any(|prefix| uri.path().starts_with(prefix)) {
         return response;
     }
+    // A slash at the end is a slip of the hand.
+    let plain = own_path(uri);
+    let plain = plain.trim_end_matches('/');
+    if is_get && told.page_status == StatusCode::NOT_FOUND && uri.path().ends_with('/') && !plain.is_empty() {
+        return go_to(&uri.query().map_or_else(|| plain.to_owned(), |query| format!("{plain}?{query}")));
+    }
     let caller = match super::session::session_secret(headers) {
         Some(secret) => state.hub.session_actor(secret).await.unwrap_or(Actor::Anonymous),
         None => Actor::Anonymous,
     };
-    let (frame, _) = frame(state, headers, uri, &caller);
+    let (mut frame, _) = frame(state, headers, uri, &caller);
+    frame.has_languages = is_get;
     let page = ErrorPage {
         status: told.page_status.as_u16(),
         words: told.words,
         told: told.told,
         request_id: request_id.to_owned(),
+        repo: repo_of(uri.path()),
     };
     let made = packed(headers, error_page(&frame, &page));
     let (mut parts, _) = response.into_parts();

@@ -5,21 +5,21 @@ use std::collections::BTreeMap;
 use axum::extract::State;
 use axum::response::Response;
 use bytes::Bytes;
-use karez_formats::card::body;
+use karez_formats::card::{FRONT_MATTER_BYTES_MAX, body};
 use karez_formats::gguf::{Gguf, GgufTensor, GgufValue};
 use karez_hub::{Repo, Resolved, TreeQuery, WeightsHeader};
 use karez_pages::{
-    CARD_BYTES_MAX, CardPlace, CardView, FileContent, FilePage, NOTEBOOK_BYTES_MAX, NotebookCell, PAGE_ITEMS,
-    TEXT_BYTES_MAX, TensorRow, TreePage, WEIGHTS_ROWS_MAX, Weights, cut_text, encode_part, file_page, notebook,
-    repo_url, tree_page,
+    CardPlace, CardView, FileContent, FilePage, MARKDOWN_BYTES_MAX, MARKDOWN_PACKED_BYTES_MAX, NOTEBOOK_BYTES_MAX,
+    NotebookCell, PAGE_ITEMS, PAGE_NAMES_BYTES_MAX, TEXT_BYTES_MAX, TensorRow, TreePage, WEIGHTS_ROWS_MAX, Weights,
+    cut_text, encode_part, file_page, fitting, notebook, repo_url, tree_page,
 };
 use karez_types::{ByteRange, RepoAddress};
 
 use super::answer::page;
 use super::asked::{Asked, PageTarget};
-use super::repo::{entry, head, rendered};
+use super::repo::{entry, head, rendered_within};
 use crate::AppState;
-use crate::error::ApiResult;
+use crate::error::{ApiError, ApiResult};
 use crate::extract::Params;
 
 /// A picture beyond this is downloaded rather than shown, in bytes: pages travel over poor lines.
@@ -43,11 +43,13 @@ pub(super) async fn tree(
         ..TreeQuery::default()
     };
     let found = state.hub.tree_list(&asked.caller, &address, &revision, &query).await?;
+    let shown = fitting(found.items.iter().map(|item| item.path.as_str()), PAGE_NAMES_BYTES_MAX);
+    let is_cut = shown < found.items.len();
     let made = TreePage {
         head: head(&state, &found.repo, revision.as_str()).await?,
         folder: folder.to_owned(),
-        entries: found.items.iter().map(entry).collect(),
-        next: found.next,
+        entries: found.items.iter().take(shown).map(entry).collect(),
+        next: if is_cut { found.items.get(shown - 1).map(|item| item.path.clone()) } else { found.next },
     };
     Ok(page(&asked, tree_page(&asked.frame, &made)))
 }
@@ -61,13 +63,19 @@ pub(super) async fn file(
     let (revision, path) = (params.revision()?, params.path()?);
     let (repo, file) = state.hub.file_resolve(&asked.caller, &address, &revision, &path).await?;
     let is_plain = !asked.value("plain").is_empty();
+    let from = match asked.value("from") {
+        "" => 0,
+        text => text.parse().map_err(|_| ApiError::invalid("from must be a whole number"))?,
+    };
+    let (content, next) = content(&state, &repo, revision.as_str(), &file, is_plain, from).await?;
     let made = FilePage {
         head: head(&state, &repo, revision.as_str()).await?,
         path: path.to_string(),
         file_bytes: file.file_bytes,
         sha256: file.large.map(|large| large.sha256.to_string()),
         is_here: file.large.is_none_or(|large| large.hash.is_some()),
-        content: content(&state, &repo, revision.as_str(), &file, is_plain).await?,
+        content,
+        next,
     };
     Ok(page(&asked, file_page(&asked.frame, &made)))
 }
@@ -78,38 +86,61 @@ async fn content(
     revision: &str,
     file: &Resolved,
     is_plain: bool,
-) -> ApiResult<FileContent> {
+    from: u64,
+) -> ApiResult<(FileContent, Option<u64>)> {
     let ending =
         file.path.file_name().rsplit_once('.').map_or(String::new(), |(_, ending)| ending.to_ascii_lowercase());
     if PICTURES.contains(&ending.as_str()) && file.file_bytes <= PICTURE_BYTES_MAX {
-        return Ok(FileContent::Picture);
+        return Ok((FileContent::Picture, None));
     }
     let address = &repo.address();
     if !is_plain && let Some(header) = state.hub.weights_header(repo, file).await? {
-        return Ok(weights(&header).map_or(FileContent::Unreadable, FileContent::Weights));
+        return Ok((weights(&header).map_or(FileContent::Unreadable, FileContent::Weights), None));
     }
     if ending == "ipynb" && !is_plain && file.large.is_none() && file.file_bytes <= NOTEBOOK_FILE_BYTES_MAX {
         let whole = state.hub.small_file_read(file, ByteRange { start: 0, end: file.file_bytes }).await?;
         if let Some((cells, is_cut)) = notebook_of(whole, address, revision, file).await {
-            return Ok(FileContent::Notebook { cells, is_cut });
+            return Ok((FileContent::Notebook { cells, is_cut }, None));
         }
     }
     if file.large.is_some() {
-        return Ok(FileContent::Large);
+        return Ok((FileContent::Large, None));
     }
-    let is_card = ending == "md" && !is_plain;
-    let bytes_max = if is_card { CARD_BYTES_MAX } else { TEXT_BYTES_MAX } as u64;
-    let bytes = state.hub.small_file_read(file, ByteRange { start: 0, end: file.file_bytes.min(bytes_max) }).await?;
-    let Some(text) = as_text(&bytes) else { return Ok(FileContent::Bytes) };
+    if ending == "md" && !is_plain {
+        return markdown(state, address, revision, file, from).await;
+    }
+    let end = file.file_bytes.min(TEXT_BYTES_MAX as u64);
+    let bytes = state.hub.small_file_read(file, ByteRange { start: 0, end }).await?;
+    let Some(text) = as_text(&bytes) else { return Ok((FileContent::Bytes, None)) };
     let is_cut = file.file_bytes > text.len() as u64;
-    if !is_card {
-        // Whole lines, unless there is only one.
-        let (text, _) = if is_cut { cut_text(text, text.len().saturating_sub(1)) } else { (text, false) };
-        return Ok(FileContent::Text { text: text.to_owned(), is_cut });
-    }
+    // Whole lines, unless there is only one.
+    let (text, _) = if is_cut { cut_text(text, text.len().saturating_sub(1)) } else { (text, false) };
+    Ok((FileContent::Text { text: text.to_owned(), is_cut }, None))
+}
+
+/// Renders a part of a text; tells also where the next one begins, if there is one. Metadata stands before the first.
+async fn markdown(
+    state: &AppState,
+    address: &RepoAddress,
+    revision: &str,
+    file: &Resolved,
+    from: u64,
+) -> ApiResult<(FileContent, Option<u64>)> {
+    let start = from.min(file.file_bytes);
+    let metadata_bytes_max = if start == 0 { FRONT_MATTER_BYTES_MAX as u64 } else { 0 };
+    let end = start.saturating_add(MARKDOWN_BYTES_MAX as u64 + metadata_bytes_max).min(file.file_bytes);
+    let bytes = state.hub.small_file_read(file, ByteRange { start, end }).await?;
+    // An address that somebody typed may begin within a letter.
+    let torn = if start == 0 { 0 } else { bytes.iter().take(3).take_while(|byte| **byte & 0xC0 == 0x80).count() };
+    let Some(read) = bytes.get(torn..).and_then(as_text) else { return Ok((FileContent::Bytes, None)) };
+    let text = if start == 0 { body(read) } else { read };
     let folder = file.path.as_str().rsplit_once('/').map_or("", |(folder, _)| folder);
-    let html = rendered(body(text).to_owned(), repo_url(address), revision.to_owned(), folder.to_owned()).await;
-    Ok(FileContent::Card(CardView { html, language: None, is_cut }))
+    let bounds = (MARKDOWN_BYTES_MAX, MARKDOWN_PACKED_BYTES_MAX);
+    let (html, shown_bytes) =
+        rendered_within(text, bounds, repo_url(address), revision.to_owned(), folder.to_owned()).await;
+    let next = start + (torn + read.len() - text.len() + shown_bytes) as u64;
+    let next = (shown_bytes > 0 && next < file.file_bytes).then_some(next);
+    Ok((FileContent::Card(CardView { html, language: None, is_cut: next.is_some() }), next))
 }
 
 /// A notebook beyond this is shown as any other file, in bytes: it is read whole.

@@ -2,6 +2,7 @@
 
 use axum::extract::State;
 use axum::response::Response;
+use karez_hub::Right;
 use karez_pages::{HomePage, home_page};
 use karez_types::RepoKind;
 
@@ -29,6 +30,7 @@ pub(super) async fn home(State(state): State<AppState>, asked: Asked) -> ApiResu
     let used = Looking { sort: "downloads".to_owned(), items: ITEMS, ..Looking::default() };
     let used = find(&state, &asked.caller, RepoKind::Model, &used).await?;
     let most_used = used.items.iter().filter(|info| info.repo.downloads > 0).map(row).collect();
-    let home = HomePage { base: asked.base.clone(), newest, most_used };
+    let may_write = !asked.caller.is_anonymous() && asked.caller.token_allows(Right::Write);
+    let home = HomePage { base: asked.base.clone(), newest, may_write, most_used };
     Ok(page(&asked, home_page(&asked.frame, &home)))
 }

@@ -27,6 +27,11 @@ const LOOK_FILES_MAX: u64 = 100;
 /// Returns the owners under whose names the caller may create.
 pub(super) async fn owners(state: &AppState, asked: &Asked) -> ApiResult<Vec<OwnerName>> {
     me(asked)?;
+    // Told before somebody fills a form, and not after.
+    if !asked.caller.token_allows(Right::Write) {
+        let words = "this token may only read; making something needs a token with the role `write`";
+        return Err(ApiError(HubError::Forbidden(words.to_owned())));
+    }
     let me = state.hub.whoami(&asked.caller).await?;
     let orgs = me.orgs.into_iter().filter(|(_, role)| *role >= OrgRole::Write).map(|(org, _)| org.name);
     Ok(std::iter::once(me.signed_in.account.name).chain(orgs).collect())
@@ -149,9 +154,12 @@ fn file_name(given: &str) -> String {
 /// Makes a private dataset of a table and its card.
 pub(super) async fn publish(State(state): State<AppState>, mut form: Form) -> ApiResult<Response> {
     me(&form.asked)?;
-    let file = form.files.pop();
+    let (file, excess) = (form.files.pop(), form.excess.take());
     let form = &form;
     let again = async |notice| publish_shown(&state, &form.asked, notice, Some(form)).await;
+    if let Some(excess) = excess {
+        return answered(Ok(Came::TooMuch(excess)), again).await;
+    }
     let Some(file) = file else { return answered(Ok(Came::Not(key::FILE_MISSING)), again).await };
     if !is_table(&file.content) {
         return answered(Ok(Came::Not(key::NOT_TABLE)), again).await;

@@ -74,7 +74,9 @@ pub(super) async fn start(State(state): State<AppState>, asked: Asked) -> ApiRes
 }
 
 /// Takes a browser back from the provider.
-pub(super) async fn come_back(State(state): State<AppState>, asked: Asked) -> ApiResult<Response> {
+pub(super) async fn come_back(State(state): State<AppState>, mut asked: Asked) -> ApiResult<Response> {
+    // The address answers once.
+    asked.frame.has_languages = false;
     let provider = provider(&state)?;
     let refused = |status| Ok(failed(&state, &asked, key::PROVIDER_FAILED, status));
     let sealed = cookie(&asked.headers, QUESTION_COOKIE).unwrap_or_default();

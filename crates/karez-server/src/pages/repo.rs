@@ -3,10 +3,12 @@
 use axum::extract::State;
 use axum::response::Response;
 use karez_formats::card::body;
+use karez_formats::gzip;
 use karez_hub::{Actor, Repo, RepoField, RepoInfo, SiblingDetail, TreeItem, TreeKind, TreeQuery};
 use karez_pages::{
-    CARD_PREVIEW_BYTES_MAX, CardPlace, CardView, Entry, Link, Origin, ROOT_ITEMS, RepoHead, RepoPage, Totals, card,
-    cut_text, encode_part, repo_page, repo_url,
+    CARD_PREVIEW_BYTES_MAX, CARD_PREVIEW_PACKED_BYTES_MAX, CardPlace, CardView, Entry, FACT_BYTES_MAX, Link, Origin,
+    ROOT_ITEMS, ROOT_NAMES_BYTES_MAX, RepoHead, RepoPage, Totals, card, cut_text, encode_part, file_url, fitting,
+    repo_page, repo_url,
 };
 use karez_types::{ByteRange, RepoAddress, RepoKind, Revision, Visibility};
 use serde_json::Value;
@@ -18,10 +20,12 @@ use super::snippets::snippets;
 use crate::AppState;
 use crate::error::ApiResult;
 
-/// Files that are counted for what a repository costs; beyond, the page says "at least".
-const COUNTED_FILES_MAX: u64 = 2_000;
-/// Things of one sort among the facts: languages, tags, bases.
-const FACTS_MAX: usize = 30;
+/// Files and folders that are counted for what a repository costs; beyond, the page says "at least", and of what.
+const COUNTED_FILES_MAX: usize = 10_000;
+/// Files and folders that are asked for at once.
+const COUNTED_AT_ONCE: u64 = 2_000;
+/// Things of one sort among the facts that are looked at: languages, bases.
+const FACTS_MAX: usize = 1_000;
 /// Repositories made from this one that its page lists.
 const DERIVED_ITEMS: u64 = 5;
 
@@ -83,6 +87,14 @@ fn is_language(text: &str) -> bool {
         && parts.all(is_word)
 }
 
+/// Keeps as many facts of one sort as the page shows; tells whether that left any out.
+fn keep_fitting<T>(facts: &mut Vec<T>, text: impl Fn(&T) -> &str) -> bool {
+    let fits = fitting(facts.iter().map(text), FACT_BYTES_MAX);
+    let is_cut = fits < facts.len();
+    facts.truncate(fits);
+    is_cut
+}
+
 /// Returns links to the repositories that a card names; what is no address is left out.
 fn links(card: Option<&Value>, key: &str, kind: RepoKind) -> Vec<Link> {
     let link = |id: String| {
@@ -100,6 +112,21 @@ fn license(card: Option<&Value>) -> Option<(String, Option<String>)> {
         .into_iter()
         .find(|link| link.starts_with("https://") || link.starts_with("http://"));
     (!ids.is_empty()).then(|| (name.unwrap_or_else(|| ids.join(", ")), link))
+}
+
+/// Lists the files and folders of the main branch; tells whether these are all.
+async fn counted(state: &AppState, caller: &Actor, address: &RepoAddress) -> ApiResult<(Vec<TreeItem>, bool)> {
+    let mut query = TreeQuery { recursive: true, limit: Some(COUNTED_AT_ONCE), ..TreeQuery::default() };
+    let mut items = Vec::new();
+    loop {
+        let found = state.hub.tree_list(caller, address, &Revision::main(), &query).await?;
+        items.extend(found.items);
+        match found.next {
+            None => return Ok((items, true)),
+            Some(_) if items.len() >= COUNTED_FILES_MAX => return Ok((items, false)),
+            Some(next) => query.after = Some(next.parse().map_err(karez_hub::HubError::from)?),
+        }
+    }
 }
 
 /// Sums what all files weigh, and what of it is not here.
@@ -128,9 +155,10 @@ async fn card_view(state: &AppState, caller: &Actor, info: &RepoInfo) -> ApiResu
     let end = file.file_bytes.min(CARD_PREVIEW_BYTES_MAX as u64 + karez_formats::card::FRONT_MATTER_BYTES_MAX as u64);
     let bytes = state.hub.small_file_read(&file, ByteRange { start: 0, end }).await?;
     let readme = String::from_utf8_lossy(&bytes);
-    let (text, is_cut) = cut_text(body(&readme), CARD_PREVIEW_BYTES_MAX);
-    let url = repo_url(&address);
-    let html = rendered(text.to_owned(), url, "main".to_owned(), String::new()).await;
+    let text = body(&readme);
+    let bounds = (CARD_PREVIEW_BYTES_MAX, CARD_PREVIEW_PACKED_BYTES_MAX);
+    let (html, shown_bytes) = rendered_within(text, bounds, repo_url(&address), "main".to_owned(), String::new()).await;
+    let is_cut = shown_bytes < text.len();
     let language = match &texts(info.card.as_ref(), "language")[..] {
         [one] if is_language(one) => Some(one.clone()),
         _ => None,
@@ -152,6 +180,47 @@ pub(super) async fn rendered(text: String, repo_url: String, revision: String, f
     })
 }
 
+/// Renders the beginning of a text that is at most so long, and packed weighs at most so much; returns also how many
+/// bytes of the text that are.
+pub(super) async fn rendered_within(
+    text: &str,
+    (bytes_max, packed_bytes_max): (usize, usize),
+    repo_url: String,
+    revision: String,
+    folder: String,
+) -> (karez_pages::Markup, usize) {
+    let mut start = cut_at_paragraph(text, bytes_max);
+    loop {
+        let html = rendered(start.to_owned(), repo_url.clone(), revision.clone(), folder.clone()).await;
+        let packed_bytes = gzip::pack(html.0.as_bytes()).len();
+        if packed_bytes <= packed_bytes_max || start.len() <= SHOWN_BYTES_MIN {
+            return (html, start.len());
+        }
+        // A little less than what would fit if it all weighed the same, so that this ends soon.
+        let fits = start.len().saturating_mul(packed_bytes_max) / packed_bytes * 15 / 16;
+        start = cut_at_paragraph(text, fits.max(SHOWN_BYTES_MIN));
+    }
+}
+
+/// Bytes of a text that are shown whatever they weigh.
+const SHOWN_BYTES_MIN: usize = 512;
+
+/// Returns the start of a text that fits, cut between two paragraphs when that loses less than half of it.
+fn cut_at_paragraph(text: &str, bytes_max: usize) -> &str {
+    let (start, is_cut) = cut_text(text, bytes_max);
+    // One line, or a first one that is short before a very long one.
+    let start = if start.len() < bytes_max / 2 { floor_text(text, bytes_max) } else { start };
+    match start.rfind("\n\n") {
+        Some(at) if is_cut && at >= start.len() / 2 => &start[..at + 2],
+        _ => start,
+    }
+}
+
+/// Returns the longest start of a text that fits.
+fn floor_text(text: &str, bytes_max: usize) -> &str {
+    &text[..(0..=bytes_max.min(text.len())).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0)]
+}
+
 pub(super) async fn repo(
     State(state): State<AppState>,
     asked: Asked,
@@ -170,11 +239,12 @@ pub(super) async fn repo(
     if info.commit.is_some() {
         let query = TreeQuery { limit: Some(ROOT_ITEMS), ..TreeQuery::default() };
         let root = hub.tree_list(caller, &address, &main, &query).await?;
-        (entries, has_more) = (root.items.iter().map(entry).collect(), root.next.is_some());
-        let all = TreeQuery { recursive: true, limit: Some(COUNTED_FILES_MAX), ..TreeQuery::default() };
-        let all = hub.tree_list(caller, &address, &main, &all).await?;
-        sums = Some(totals(&all.items, all.next.is_none()));
-        files = all.items;
+        let shown = fitting(root.items.iter().map(|item| item.path.as_str()), ROOT_NAMES_BYTES_MAX);
+        entries = root.items.iter().take(shown).map(entry).collect();
+        has_more = root.next.is_some() || shown < root.items.len();
+        let is_whole;
+        (files, is_whole) = counted(&state, caller, &address).await?;
+        sums = Some(totals(&files, is_whole));
         last = hub.commit_list(caller, &address, &main, 0, Some(1)).await?.commits.first().map(super::commits::line);
         view = card_view(&state, caller, &info).await?;
         log_index = hub.log_place(caller, &address, &main).await.ok().map(|place| place.index);
@@ -203,9 +273,25 @@ pub(super) async fn repo(
     };
     let described = hub.described(vec![info.repo.clone()]).await?.pop();
     let offered = super::social::offered(&state, &asked, &info.repo).await?;
-    let data = described.and_then(|described| crate::metadata::json_ld(&described, &asked.base));
+    let mut data = described.and_then(|described| crate::metadata::json_ld(&described, &asked.base));
+    for name in ["keywords", "inLanguage"] {
+        if let Some(list) = data.as_mut().and_then(|data| data.get_mut(name)?.as_array_mut()) {
+            list.truncate(fitting(list.iter().filter_map(Value::as_str), FACT_BYTES_MAX));
+        }
+    }
     let mut base_models = links(card, "base_model", RepoKind::Model);
     base_models.extend(links(card, "models", RepoKind::Model));
+    let mut datasets = links(card, "datasets", RepoKind::Dataset);
+    let mut tags: Vec<String> = info.repo.tags.iter().filter(is_free).map(|tag| clip(tag)).collect();
+    let mut shown_languages = languages.clone();
+    let cut = [
+        keep_fitting(&mut base_models, |link| &link.id),
+        keep_fitting(&mut datasets, |link| &link.id),
+        keep_fitting(&mut tags, |tag| tag),
+        keep_fitting(&mut shown_languages, |language| language),
+    ];
+    let facts_more =
+        cut.contains(&true).then(|| format!("{}?plain=1", file_url(&address, "blob", "main", "README.md")));
     let made = RepoPage {
         head: head_of(&info.repo, info.origin.as_ref(), "main"),
         last,
@@ -214,13 +300,14 @@ pub(super) async fn repo(
         totals: sums,
         card: view,
         license: license(card),
-        tags: info.repo.tags.iter().filter(is_free).take(FACTS_MAX).map(|tag| clip(tag)).collect(),
-        languages,
+        tags,
+        languages: shown_languages,
+        facts_more,
         task,
         library,
         parameters: info.safetensors.as_ref().map(|counts| counts.total()),
         base_models,
-        datasets: links(card, "datasets", RepoKind::Dataset),
+        datasets,
         derived,
         derived_more,
         dates: (info.repo.created, info.modified),

@@ -36,11 +36,16 @@ pub(super) fn seal(state: &AppState, context: &str, secs: i64, secret: &str) -> 
 
 /// Opens what [`seal`] made, unless its time is over.
 pub(super) fn open(state: &AppState, context: &str, sealed: &str) -> Option<String> {
+    let (until, secret) = open_whenever(state, context, sealed)?;
+    (until > state.hub.clock().now()).then_some(secret)
+}
+
+/// Opens what [`seal`] made, also when its time is over: which was then.
+fn open_whenever(state: &AppState, context: &str, sealed: &str) -> Option<(Timestamp, String)> {
     let bytes = URL_SAFE_NO_PAD.decode(sealed).ok()?;
     let text = state.hub.secret_open(context, &bytes)?;
     let (until, secret) = text.split_once('\n')?;
-    let until = Timestamp(until.parse().ok()?);
-    (until > state.hub.clock().now()).then(|| secret.to_owned())
+    Some((Timestamp(until.parse().ok()?), secret.to_owned()))
 }
 
 /// Returns the secret of a browser's session.
@@ -84,12 +89,35 @@ fn form_mark(headers: &HeaderMap) -> Option<&str> {
         .filter(|mark| mark.len() == 32 && mark.bytes().all(|byte| byte.is_ascii_alphanumeric()))
 }
 
-/// Tells whether a form came from a page of this node that this browser was shown.
-pub(super) fn form_is_ours(state: &AppState, headers: &HeaderMap, base: &str, proof: &str) -> bool {
+/// What a form's proof is worth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Proof {
+    /// A page of this node that this browser was shown for this session, within the hour.
+    Good,
+    /// A page of this node, but too long ago or for another session: nothing is done, and what was typed may be
+    /// shown to who typed it.
+    Old,
+    /// Perhaps another site.
+    Wrong,
+}
+
+/// Finds out whether a form came from a page of this node that this browser was shown.
+pub(super) fn proof_of(state: &AppState, headers: &HeaderMap, base: &str, proof: &str) -> Proof {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    let is_foreign = text("sec-fetch-site").is_some_and(|site| !matches!(site, "same-origin" | "none"))
-        || text(header::ORIGIN.as_str()).is_some_and(|origin| origin != base);
-    !is_foreign && form_mark(headers).is_some_and(|mark| open(state, &form_context(mark, headers), proof).is_some())
+    let (site, origin) = (text("sec-fetch-site"), text(header::ORIGIN.as_str()));
+    let is_foreign =
+        site.is_some_and(|site| !matches!(site, "same-origin" | "none")) || origin.is_some_and(|origin| origin != base);
+    if is_foreign {
+        return Proof::Wrong;
+    }
+    let until = form_mark(headers).and_then(|mark| Some(open_whenever(state, &form_context(mark, headers), proof)?.0));
+    match until {
+        Some(until) if until > state.hub.clock().now() => Proof::Good,
+        Some(_) => Proof::Old,
+        // Browsers say these by themselves, and no page can make them say otherwise.
+        None if site == Some("same-origin") || origin == Some(base) => Proof::Old,
+        None => Proof::Wrong,
+    }
 }
 
 /// Where a connection comes from.

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use karez_hub::Actor;
 use karez_server::{BodyBound, Verb, route_table};
 use karez_testkit::reqwest::Method;
-use karez_testkit::{Answer, TestClient, TestNode};
-use karez_types::TokenRole;
+use karez_testkit::{Answer, NodeOptions, TestClient, TestNode};
+use karez_types::{Limits, TokenRole};
 use serde_json::json;
 
 const ACCEPT: &str = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
@@ -35,6 +35,15 @@ impl Browser {
         let mut browser = Browser::of(node);
         let token = node.token(person, role);
         browser.submit("/-/sign-in", "/-/sign-in", &[("token", token)]).await.expect(303);
+        browser
+    }
+
+    /// Returns a browser in which somebody signed in with a password, which they have from now on.
+    pub async fn with_password(node: &TestNode, person: &str) -> Browser {
+        node.hub.password_set(&Actor::Operator, person, PASSWORD).await.unwrap();
+        let mut browser = Browser::of(node);
+        let fields = [("name", person), ("password", PASSWORD)];
+        browser.submit("/-/sign-in", "/-/sign-in", &fields).await.expect(303);
         browser
     }
 
@@ -231,7 +240,7 @@ async fn an_administrator_invites_somebody_once() {
 #[tokio::test]
 async fn tokens_are_shown_once_and_revoked() {
     let node = TestNode::start().await;
-    let mut alice = Browser::signed_in(&node, "alice", TokenRole::Write).await;
+    let mut alice = Browser::with_password(&node, "alice").await;
     let fields = [("token_name", "<b>laptop"), ("role", "read"), ("days", "30")];
     let made = alice.submit("/-/account", "/-/account/token", &fields).await.expect(200).text();
     let token =
@@ -262,16 +271,45 @@ async fn tokens_are_shown_once_and_revoked() {
         .expect(422);
 }
 
+/// A token of a day that somebody lost must not become the account for ever.
+#[tokio::test]
+async fn a_session_by_token_makes_nothing_that_outlives_the_token() {
+    let node = TestNode::start().await;
+    let mut alice = Browser::signed_in(&node, "alice", TokenRole::Write).await;
+    let page = alice.get("/-/account").await.expect(200).text();
+    assert!(page.contains("You signed in with a token.") && !page.contains("/-/account/token"), "{page}");
+    assert!(!page.contains("/-/account/password"), "{page}");
+    let token = [("token_name", "for ever"), ("role", "write"), ("days", "3650")];
+    let refused = alice.submit("/-/account", "/-/account/token", &token).await.expect(422).text();
+    assert!(refused.contains("a token makes no token"), "{refused}");
+    let password = [("password", PASSWORD), ("again", PASSWORD)];
+    alice.submit("/-/account", "/-/account/password", &password).await.expect(422);
+    assert!(node.hub.token_list(&Actor::Operator, "alice").await.unwrap().iter().all(|it| it.name != "for ever"));
+    assert!(node.hub.password_verify("alice", PASSWORD).await.unwrap().is_none());
+    // Nor by an invitation of one's own making.
+    let mut nora = Browser::signed_in(&node, "nora", TokenRole::Write).await;
+    nora.submit("/-/admin", "/-/admin", &[("do", "invite"), ("user", "nora")]).await.expect(422);
+    nora.submit("/-/admin", "/-/admin", &[("do", "invite"), ("user", "bob")]).await.expect(200);
+    // Who knows the password may change it, whatever they signed in with.
+    node.hub.password_set(&Actor::Operator, "alice", PASSWORD).await.unwrap();
+    let mut alice = Browser::signed_in(&node, "alice", TokenRole::Write).await;
+    let next = "four loud mountains";
+    let fields = [("old", PASSWORD), ("password", next), ("again", next)];
+    alice.submit("/-/account", "/-/account/password", &fields).await.expect(303);
+    // That session is one by password.
+    alice.submit("/-/account", "/-/account/token", &token).await.expect(200);
+}
+
 #[tokio::test]
 async fn a_new_password_signs_out_all_other_browsers() {
     let node = TestNode::start().await;
-    let mut here = Browser::signed_in(&node, "alice", TokenRole::Write).await;
+    let mut here = Browser::with_password(&node, "alice").await;
     let mut there = Browser::signed_in(&node, "alice", TokenRole::Write).await;
     here.submit("/-/account", "/-/account/others", &[]).await.expect(200);
     there.get("/-/account").await.expect(401);
     let mut there = Browser::signed_in(&node, "alice", TokenRole::Write).await;
     let (page, action) = ("/-/account", "/-/account/password");
-    here.submit(page, action, &[("password", PASSWORD), ("again", PASSWORD)]).await.expect(303);
+    here.submit(page, action, &[("old", PASSWORD), ("password", PASSWORD), ("again", PASSWORD)]).await.expect(303);
     here.get("/-/account").await.expect(200);
     there.get("/-/account").await.expect(401);
     // The present one must be known, and guessing at it is counted.
@@ -397,12 +435,158 @@ async fn files_are_uploaded_and_the_card_is_edited() {
     // Whoever edits what another has changed meanwhile keeps their text, and overwrites nothing.
     let stale =
         alice.submit(edit, edit, &[("text", "# Other\n"), ("parent", &seen), ("do", "save")]).await.expect(422).text();
-    assert!(stale.contains("The branch was updated") && stale.contains("# Other"), "{stale}");
+    assert!(stale.contains("Somebody changed this file while you wrote") && stale.contains("# Other"), "{stale}");
+    // What they changed is shown, and saving once more is a decision.
+    assert!(stale.contains("<ins>license: mit</ins>") && stale.contains("Save over it"), "{stale}");
+    let now = parent(&stale);
+    assert_ne!(now, seen);
+    alice.submit(edit, edit, &[("text", "# Other\n"), ("parent", &now), ("do", "save")]).await.expect(303);
+    assert_eq!(node.anonymous().get("/alice/m/resolve/main/README.md").await.expect(200).text(), "# Other\n");
+    // Another file is no conflict.
+    let seen = parent(&alice.get(edit).await.expect(200).text());
+    node.client("alice").commit("models/alice/m", "main", &[("elsewhere.txt", b"x")]).await.expect(200);
+    alice.submit(edit, edit, &[("text", "# Mine\n"), ("parent", &seen), ("do", "save")]).await.expect(303);
+    assert_eq!(node.anonymous().get("/alice/m/resolve/main/README.md").await.expect(200).text(), "# Mine\n");
+    node.anonymous().get("/alice/m/resolve/main/elsewhere.txt").await.expect(200);
     bob.get(edit).await.expect(403);
     bob.submit("/-/account", edit, &[("text", "x"), ("do", "save")]).await.expect(403);
     // A large file is no text.
     let large = alice.get("/alice/m/edit/main/data/big.bin").await.expect(303);
     assert_eq!(large.header("location"), "/alice/m/blob/main/data/big.bin");
+}
+
+/// What a form does not take is not silently left out.
+#[tokio::test]
+async fn more_than_a_form_takes_is_refused_before_anything_is_kept() {
+    let limits = Limits { form_upload_bytes_max: 2_000_000, ..Limits::default() };
+    let node = TestNode::start_with(NodeOptions { limits, ..NodeOptions::default() }).await;
+    node.client("alice").repo_create("dataset", "alice/photos", "public").await;
+    let mut alice = Browser::signed_in(&node, "alice", TokenRole::Write).await;
+    let page = "/datasets/alice/photos/upload/main";
+    let names: Vec<String> = (0..101).map(|n| format!("p{n:03}.txt")).collect();
+    let files: Vec<(&str, &[u8])> = names.iter().map(|name| (name.as_str(), name.as_bytes())).collect();
+    let fields = [("folder", "holidays"), ("message", "")];
+    let refused = alice.upload(page, page, &fields, &files).await.expect(413).text();
+    assert!(refused.contains("takes 100 files at once") && refused.contains("Nothing was kept"), "{refused}");
+    assert!(refused.contains("value=\"holidays\"") && refused.contains("data-files=\"100\""), "{refused}");
+    let tree = "/api/datasets/alice/photos/tree/main?recursive=true";
+    let count = async || {
+        let found = node.anonymous().get(tree).await.expect(200).json();
+        found.as_array().unwrap().iter().filter(|it| it["path"].as_str().unwrap().ends_with(".txt")).count()
+    };
+    assert_eq!(count().await, 0);
+    alice.upload(page, page, &fields, &files[..100]).await.expect(303);
+    assert_eq!(count().await, 100);
+    // Too many bytes: the page is there again, in the reader's words, with what was typed.
+    let large = vec![b'x'; 3_000_000];
+    let refused = alice.upload(page, page, &fields, &[("large.bin", &large)]).await.expect(413).text();
+    assert!(refused.contains("takes <bdi>2 MB</bdi> at once") && refused.contains("value=\"holidays\""), "{refused}");
+    let table = [("owner", "alice"), ("name", "rice"), ("title", "Prices of rice"), ("about", "By country.")];
+    let refused = alice.upload("/-/publish", "/-/publish", &table, &[("a.csv", &large)]).await.expect(413).text();
+    assert!(refused.contains("value=\"Prices of rice\"") && refused.contains("By country."), "{refused}");
+    assert!(!refused.contains("limits.") && refused.contains("href=\"/-/new\""), "{refused}");
+    // Programs are told as before.
+    let program = node.client("alice");
+    let request = program.request(Method::POST, page).header("content-type", "multipart/form-data; boundary=XX");
+    program.send(request.body(large)).await.expect(413);
+    // Fields beyond those that any form has are no form.
+    let many: Vec<(&str, &str)> = (0..100).map(|_| ("x", "1")).collect();
+    alice.submit(page, "/-/account/others", &many).await.expect(400);
+}
+
+/// Whoever writes for an hour does not lose what they wrote.
+#[tokio::test]
+async fn what_was_typed_outlives_the_proof_and_the_session() {
+    let node = TestNode::start().await;
+    node.client("alice").repo_create("model", "alice/m", "public").await;
+    let mut alice = Browser::signed_in(&node, "alice", TokenRole::Write).await;
+    let edit = "/alice/m/edit/main/README.md";
+    let hidden = |text: &str, name: &str| {
+        let after = text.split(&format!("name=\"{name}\" value=\"")).nth(1).unwrap_or_else(|| panic!("{name}: {text}"));
+        after.split('"').next().unwrap().to_owned()
+    };
+    let typed = "---\nlicense: mit\n---\n# An hour's work <b>\n";
+    let page = alice.get(edit).await.expect(200).text();
+    let (old, parent) = (hidden(&page, "proof"), hidden(&page, "parent"));
+    node.advance_secs(3_601);
+    let fields = [("text", typed), ("parent", &parent), ("message", "Long thought"), ("do", "save")];
+    let mut all = vec![("proof", old.as_str())];
+    all.extend(fields);
+    let french = [("accept-language", "fr")];
+    let again = alice.post(edit, &all, &french).await.expect(400);
+    assert_eq!(again.header("cache-control"), "no-store");
+    let again = again.text();
+    assert!(again.contains("An hour's work &lt;b&gt;") && again.contains("value=\"Long thought\""), "{again}");
+    assert!(again.contains("ouverte depuis plus d’une heure") && again.contains("/-/account"), "{again}");
+    assert!(again.contains(&format!("action=\"{edit}\"")) && hidden(&again, "parent") == parent, "{again}");
+    let fresh = hidden(&again, "proof");
+    assert_ne!(fresh, old);
+    let mut all = vec![("proof", fresh.as_str())];
+    all.extend(fields);
+    alice.post(edit, &all, &[]).await.expect(303);
+    assert_eq!(node.anonymous().get("/alice/m/resolve/main/README.md").await.expect(200).text(), typed);
+    // The session ended meanwhile: the same, and how to go on.
+    let comment = [("text", "A long thought"), ("title", "On dialects")];
+    let proof = alice.proof("/alice/m/discussions").await;
+    alice.submit("/-/account", "/-/sign-out", &[]).await.expect(303);
+    let mut all = vec![("proof", proof.as_str())];
+    all.extend(comment);
+    // Without a word of the browser or a proof, this might be another site's.
+    let blank = alice.post("/alice/m/discussions", &all, &[]).await.expect(400).text();
+    assert!(!blank.contains("A long thought") && blank.contains("The form was not taken"), "{blank}");
+    let own = node.url().to_owned();
+    let shown = alice.post("/alice/m/discussions", &all, &[("origin", &own)]).await.expect(400).text();
+    assert!(shown.contains("A long thought") && shown.contains("You are signed out"), "{shown}");
+    for foreign in [("origin", "https://evil.example"), ("sec-fetch-site", "cross-site")] {
+        let text = alice.post("/alice/m/discussions", &all, &[foreign]).await.expect(400).text();
+        assert!(!text.contains("A long thought"), "{text}");
+    }
+    // No password is ever written back.
+    let mut secret = vec![("proof", proof.as_str())];
+    secret.extend([("old", PASSWORD), ("password", PASSWORD), ("text", "x")]);
+    let text = alice.post("/-/account/password", &secret, &[("origin", &own)]).await.expect(400).text();
+    assert!(!text.contains(PASSWORD), "{text}");
+    // A session that the node ended, of which the browser does not know.
+    let mut alice = Browser::signed_in(&node, "alice", TokenRole::Write).await;
+    let proof = alice.proof("/alice/m/discussions").await;
+    node.hub.password_set(&Actor::Operator, "alice", PASSWORD).await.unwrap();
+    let mut all = vec![("proof", proof.as_str())];
+    all.extend(comment);
+    let shown = alice.post("/alice/m/discussions", &all, &[]).await.expect(400).text();
+    assert!(shown.contains("A long thought") && shown.contains("You are signed out"), "{shown}");
+}
+
+/// What a form was answered with cannot be read again by its address.
+#[tokio::test]
+async fn answers_to_forms_offer_no_language_that_would_lose_them() {
+    let node = TestNode::start().await;
+    node.client("alice").repo_create("model", "alice/m", "public").await;
+    let mut alice = Browser::signed_in(&node, "alice", TokenRole::Write).await;
+    let edit = "/alice/m/edit/main/README.md";
+    assert!(alice.get(edit).await.expect(200).text().contains("?lang=fr"));
+    let checked = alice.submit(edit, edit, &[("text", "# Long"), ("do", "check")]).await.expect(200).text();
+    assert!(checked.contains("# Long") && !checked.contains("lang=fr"), "{checked}");
+    let code = node.hub.invitation_create(&Actor::Operator, "bob").await.unwrap();
+    let page = format!("/-/invited?code={code}");
+    let mut bob = Browser::of(&node);
+    let weak = [("code", code.as_str()), ("password", "short"), ("again", "short")];
+    let again = bob.submit(&page, "/-/invited", &weak).await.expect(422).text();
+    assert!(!again.contains("lang=fr"), "{again}");
+    let saved = alice.submit("/-/account", "/-/account/others", &[]).await.expect(200).text();
+    assert!(saved.contains("href=\"/-/account?lang=fr\""), "{saved}");
+}
+
+#[tokio::test]
+async fn who_may_only_read_is_offered_nothing_to_fill() {
+    let node = TestNode::start().await;
+    let mut reader = Browser::signed_in(&node, "alice", TokenRole::Read).await;
+    let home = reader.get("/").await.expect(200).text();
+    assert!(!home.contains("/-/publish") && !home.contains("/-/new"), "{home}");
+    for page in ["/-/new", "/-/publish"] {
+        reader.get(page).await.expect(403);
+    }
+    let home = Browser::signed_in(&node, "alice", TokenRole::Write).await.get("/").await.expect(200).text();
+    assert!(home.contains("/-/publish") && home.contains("/-/new"), "{home}");
 }
 
 #[tokio::test]
@@ -561,6 +745,21 @@ async fn members_are_changed_by_who_administers() {
     carol.submit("/-/account", page, &[("do", "set"), ("user", "carol"), ("role", "admin")]).await.expect(422);
     let members = node.hub.org_members(&Actor::Operator, "acme").await.unwrap();
     assert!(members.iter().any(|(who, role)| who.name.as_str() == "carol" && role.as_str() == "write"));
+    // Somebody stays who can let others in: the last one is not offered to go, and does not go.
+    let shown = alice.get(page).await.expect(200).text();
+    assert!(!shown.contains("Remove: alice") && shown.contains("Remove: carol"), "{shown}");
+    for fields in [vec![("do", "remove")], vec![("do", "set"), ("role", "read")]] {
+        let mut all = vec![("user", "alice")];
+        all.extend(fields);
+        let refused = alice.submit(page, page, &all).await.expect(422).text();
+        assert!(refused.contains("at least one administrator"), "{refused}");
+    }
+    alice.submit(page, page, &[("do", "set"), ("user", "carol"), ("role", "admin")]).await.expect(200);
+    let gone = alice.submit(page, page, &[("do", "remove"), ("user", "Alice")]).await.expect(303);
+    assert_eq!(gone.header("location"), page);
+    assert!(!alice.get(page).await.expect(200).text().contains("name=\"role\""));
+    let carol_alone = carol.submit(page, page, &[("do", "remove"), ("user", "carol")]).await.expect(422).text();
+    assert!(carol_alone.contains("at least one administrator"), "{carol_alone}");
 }
 
 #[tokio::test]

@@ -151,8 +151,61 @@ async fn the_heaviest_pages_stay_light() {
     let files: Vec<(&str, &[u8])> = names.iter().map(|name| (name.as_str(), name.as_bytes())).collect();
     alice.commit("models/alice/base", "main", &files).await.expect(200);
     let style = 2_000;
-    for path in ["", "/tree/main", "/blob/main/a.txt", "/commit/main", "/commits/main"] {
-        let path = format!("/alice/base{path}");
+    // A card that names much, in letters that compress badly, and Markdown of some length.
+    let mut list = |count: usize, alphabet: &[char], letters: usize| -> String {
+        (0..count).map(|_| format!("{}, ", random(alphabet, letters).replace('\n', "x"))).collect()
+    };
+    let bases: String = (0..60)
+        .map(|_| {
+            format!("{}/{}, ", list(1, &latin, 30).trim_end_matches(", "), list(1, &latin, 60).trim_end_matches(", "))
+        })
+        .collect();
+    let full = format!(
+        "---\nlanguage: [{}]\nbase_model: [{bases}]\ndatasets: [{bases}]\ntags: [{}]\n---\n{}",
+        list(60, &latin, 3),
+        list(200, &chinese, 30),
+        list(700, &chinese, 30).replace(", ", "\n\n"),
+    );
+    let links: String = (0..3_000)
+        .map(|n| {
+            format!(
+                "- [{n} {}](https://{}.example/)\n",
+                list(1, &latin, 12),
+                list(1, &latin, 12).trim_end_matches(", ")
+            )
+        })
+        .collect();
+    let guide = list(400, &latin, 300).replace(", ", "\n\n");
+    alice
+        .commit(
+            "models/alice/m",
+            "main",
+            &[("README.md", full.as_bytes()), ("links.md", links.as_bytes()), ("guide.md", guide.as_bytes())],
+        )
+        .await
+        .expect(200);
+    alice.repo_create("model", "alice/many", "public").await;
+    let texts: Vec<(String, String)> =
+        (0..40).map(|n| (format!("{n}.txt"), list(3, &chinese, 150).replace(", ", "\n"))).collect();
+    let files: Vec<(&str, &[u8])> = texts.iter().map(|(name, text)| (name.as_str(), text.as_bytes())).collect();
+    alice.commit("models/alice/many", "main", &files).await.expect(200);
+    for path in [
+        "/base",
+        "/base/tree/main",
+        "/base/blob/main/a.txt",
+        "/base/blob/main/README.md",
+        "/base/commit/main",
+        "/base/commits/main",
+        "/m",
+        "/m/blob/main/README.md",
+        "/m/blob/main/links.md",
+        "/m/blob/main/guide.md",
+        "/m/blob/main/guide.md?from=20001",
+        "/m/commit/main",
+        "/many/commit/main",
+        "/many",
+    ] {
+        let path = format!("/alice{path}");
         let weight = browse(&node.anonymous(), &path, &[("accept-encoding", "gzip"), ("accept-language", "ar")])
             .await
             .expect(200)
@@ -161,6 +214,37 @@ async fn the_heaviest_pages_stay_light() {
             + style;
         assert!(weight <= REPO_BYTES_MAX, "{path} weighs {weight} bytes");
     }
+    // What is not shown is a link away: every part of a text and every change is on some page, and once.
+    let walked = async |first: &str| {
+        let (mut path, mut pages) = (first.to_owned(), Vec::new());
+        loop {
+            let text = browse(&node.anonymous(), &path, &[]).await.expect(200).text();
+            let next = text
+                .split("rel=\"next\" href=\"")
+                .nth(1)
+                .map(|rest| rest.split('"').next().unwrap().replace("&amp;", "&"));
+            pages.push(text);
+            match next {
+                Some(next) => path = next,
+                None => return pages,
+            }
+            assert!(pages.len() < 100, "{path}");
+        }
+    };
+    let pages = walked("/alice/m/blob/main/links.md").await;
+    for n in 0..3_000 {
+        let shown = pages.iter().filter(|page| page.contains(&format!("ugc\">{n} "))).count();
+        assert_eq!(shown, 1, "link {n} on {} pages", pages.len());
+    }
+    let pages = walked("/alice/base/commit/main").await;
+    for name in &names {
+        assert_eq!(pages.iter().filter(|page| page.contains(&format!(">{name}<"))).count(), 1, "{name}");
+    }
+    let pages = walked("/alice/base/tree/main").await;
+    for name in &names {
+        assert_eq!(pages.iter().filter(|page| page.contains(&format!(">{name}<"))).count(), 1, "{name}");
+    }
+    assert!(browse(&node.anonymous(), "/alice/m", &[]).await.text().contains("README.md?plain=1"));
     // Forty repositories with the longest names.
     for n in 0..25 {
         let name = format!("{}{n}", random(&latin, 90).replace('\n', "x"));
@@ -305,6 +389,71 @@ async fn programs_see_no_pages() {
     }
 }
 
+/// A link to the node in a mail must not become a link to somewhere else.
+#[tokio::test]
+async fn no_page_links_to_another_host_by_its_path() {
+    let node = filled(NodeOptions::default()).await;
+    let reader = node.anonymous();
+    for path in
+        ["//evil.example/x", "///evil.example", "//evil.example/x/", "/\\evil.example/x", "//evil.example/-/sign-in"]
+    {
+        let url = format!("{}{path}", node.url());
+        let answer = raw(&url).await;
+        assert!(answer.contains("Not found") || answer.contains("303"), "{path}: {answer}");
+        for start in ["href=\"//", "href=\"/\\", "ocation: //", "ocation: /\\", "next=//"] {
+            assert!(!answer.contains(start), "{path} has {start}: {answer}");
+        }
+    }
+    // A slash too many at the end is a slip of the hand.
+    for (path, plain) in [
+        ("/models/", "/models"),
+        ("/alice/", "/alice"),
+        ("/alice/m/", "/alice/m"),
+        ("/models/?search=a", "/models?search=a"),
+    ] {
+        let answer = browse(&reader, path, &[]).await.expect(303);
+        assert_eq!(answer.header("location"), plain, "{path}");
+    }
+    reader.send(reader.request(Method::GET, "/models/").header("accept", "application/json")).await.expect(404);
+}
+
+/// Asks with the path as it is written, which clients would tidy.
+async fn raw(url: &str) -> String {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let (host, path) = url.strip_prefix("http://").unwrap().split_once('/').unwrap();
+    let mut line = tokio::net::TcpStream::connect(host).await.unwrap();
+    let request = format!("GET /{path} HTTP/1.1\r\nhost: {host}\r\naccept: text/html\r\nconnection: close\r\n\r\n");
+    line.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    line.read_to_end(&mut answer).await.unwrap();
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+#[tokio::test]
+async fn what_a_repository_costs_is_whole_or_says_of_how_much() {
+    let node = TestNode::start().await;
+    let alice = node.client("alice");
+    alice.repo_create("dataset", "alice/many", "public").await;
+    let names: Vec<String> = (0..3_000).map(|n| format!("d{}/{n}.txt", n % 7)).collect();
+    for names in names.chunks(1_000) {
+        let files: Vec<(&str, &[u8])> = names.iter().map(|name| (name.as_str(), &b"0123456789"[..])).collect();
+        alice.commit("datasets/alice/many", "main", &files).await.expect(200);
+    }
+    let page = browse(&node.anonymous(), "/datasets/alice/many", &[]).await.expect(200).text();
+    let cost = page.split("Cost to pull").nth(1).unwrap().split("</dd>").next().unwrap();
+    assert!(cost.contains("3001 files") && cost.contains("<bdi>32.3 KB</bdi>") && !cost.contains("at least"), "{cost}");
+}
+
+#[tokio::test]
+async fn what_is_not_in_the_log_is_no_warning() {
+    let node = filled(NodeOptions::default()).await;
+    let mut alice = crate::forms::Browser::signed_in(&node, "alice", TokenRole::Write).await;
+    let page = alice.get("/alice/secret").await.expect(200).text();
+    assert!(page.contains("not in the public log") && !page.contains("signed log"), "{page}");
+    let page = alice.get("/alice/m").await.expect(200).text();
+    assert!(page.contains("takes some seconds") || page.contains("signed log of this node, entry"), "{page}");
+}
+
 #[tokio::test]
 async fn errors_say_what_to_do() {
     let node = filled(NodeOptions::default()).await;
@@ -325,6 +474,16 @@ async fn errors_say_what_to_do() {
         assert_eq!(answer.header("cache-control"), "no-store", "{path}");
         assert!(answer.header("content-security-policy").contains("frame-ancestors 'none'"), "{path}");
     }
+    // And the way back, which is the same whether the repository is there.
+    for (path, back) in [
+        ("/alice/m/blob/main/none.txt", "href=\"/alice/m\""),
+        ("/datasets/alice/none/tree/main", "href=\"/datasets/alice/none\""),
+        ("/alice/m/discussions/77", "href=\"/alice/m\""),
+    ] {
+        let text = browse(&reader, path, &[]).await.expect(404).text();
+        assert!(text.contains(back) && text.contains("Back to"), "{path}: {text}");
+    }
+    assert!(!browse(&reader, "/alice/none", &[]).await.text().contains("Back to"));
     // The same words for what is private and for what is not there.
     let unnamed = |text: String, name: &str| {
         let id = text.split("<code dir=\"ltr\">").last().unwrap().split('<').next().unwrap().to_owned();
