@@ -253,6 +253,8 @@ impl Hub {
     ) -> HubResult<()> {
         self.xorb_await_gone(hash).await?;
         stage.publish(hash, index).await?;
+        // What was here already may have the same chunks in other frames, and stays.
+        let index = self.store.xorb_index(hash).await?.ok_or(HubError::Busy)?;
         let row = XorbRow {
             hash,
             stored_bytes: index.stored_bytes(),

@@ -35,12 +35,16 @@ impl StagedXorb {
     }
 
     /// Makes the verified xorb and its index durable, then visible. When this answers, they are
-    /// on the disk. Returns false when the xorb was there already.
+    /// on the disk. Returns false when the xorb was there already; then that one stays, whose frames may be others
+    /// than these: [`Store::xorb_index`] tells.
     ///
     /// # Errors
     /// [`StoreError::Corrupt`] when the index is not that of these bytes; [`StoreError::Full`].
     pub async fn publish(self, hash: XorbHash, index: &XorbIndex) -> Result<bool, StoreError> {
         check_index(hash, index, self.written_bytes)?;
+        if self.store.keeps_other_frames(hash, index).await? {
+            return Ok(false);
+        }
         let sidecar = Some((name::index(hash), index.encode()));
         let was_new = self.staged.publish(&name::xorb(hash), sidecar, Overwrite::Never).await?;
         self.store.inner.indexes.insert(hash, Arc::new(index.clone()));
@@ -71,6 +75,21 @@ impl Store {
         let mut staged = self.xorb_stage().await?;
         staged.write(bytes.into()).await?;
         staged.publish(hash, index).await
+    }
+
+    /// Tells whether a sound xorb of this name is here whose frames are not these: the same chunks packed in another
+    /// way. It is not replaced, since rows, caches and addresses that were given out speak of its places.
+    async fn keeps_other_frames(&self, hash: XorbHash, index: &XorbIndex) -> Result<bool, StoreError> {
+        let is_other = |stored_bytes| stored_bytes != index.stored_bytes();
+        if !self.xorb_stored_bytes(hash).await?.is_some_and(is_other) {
+            return Ok(false);
+        }
+        match self.xorb_verify(hash).await {
+            Ok(found) => Ok(found.is_some()),
+            // Damaged: what came now mends it.
+            Err(StoreError::Corrupt { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// Returns the index of a xorb, from memory, from storage, or rebuilt from the xorb's bytes;

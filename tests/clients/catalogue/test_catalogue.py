@@ -156,7 +156,7 @@ def test_rdflib_reads_the_catalogue(node, rain):
     assert (dataset, DCT.title, rdflib.Literal("Mvua ya Kilimanjaro <1>")) in graph
     # The catalogue lists the files too, each with its licence as an address.
     assert len(list(graph.objects(dataset, DCAT.distribution))) == len(rain), "all but the README, and the Croissant"
-    assert {str(value) for value in graph.objects(None, DCT.license)} == {"https://creativecommons.org/licenses/by/4.0/"}
+    assert {str(value) for value in graph.objects(None, DCT.license)} == {"https://creativecommons.org/licenses/by/4.0/", "https://spdx.org/licenses/MIT"}
     assert "secret" not in graph.serialize(format="turtle")
     one = rdflib.Graph().parse(f"{node.endpoint}/api/datasets/alice/rain/dcat", format="json-ld")
     files = list(one.objects(dataset, DCAT.distribution))

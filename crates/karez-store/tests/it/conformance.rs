@@ -16,6 +16,7 @@ pub async fn all(store: &Store) {
     a_stage_that_is_dropped_leaves_nothing(store).await;
     a_wrong_index_is_refused(store).await;
     writing_twice_is_harmless(store).await;
+    other_frames_of_the_same_chunks_replace_nothing(store).await;
     ranges_beyond_the_end_are_errors(store).await;
     removed_is_gone(store).await;
     parts_come_back(store).await;
@@ -95,6 +96,19 @@ async fn writing_twice_is_harmless(store: &Store) {
     assert_eq!(listed(store).await, [(built.hash, built.bytes.len() as u64)]);
     assert_eq!(store.xorb_verify(built.hash).await.unwrap().unwrap(), built.index);
     store.xorb_delete(built.hash).await.unwrap();
+}
+
+async fn other_frames_of_the_same_chunks_replace_nothing(store: &Store) {
+    let (packed, plain) = sample::packed_and_plain();
+    assert!(packed.bytes.len() < plain.bytes.len() && packed.hash == plain.hash);
+    for (first, second) in [(&packed, &plain), (&plain, &packed)] {
+        assert!(store.xorb_put(first.hash, first.bytes.clone(), &first.index).await.unwrap());
+        assert!(!store.xorb_put(second.hash, second.bytes.clone(), &second.index).await.unwrap());
+        assert_eq!(*store.xorb_index(first.hash).await.unwrap().unwrap(), first.index);
+        let range = ByteRange { start: 0, end: first.bytes.len() as u64 };
+        assert_eq!(store.xorb_read(first.hash, range).await.unwrap(), first.bytes);
+        store.xorb_delete(first.hash).await.unwrap();
+    }
 }
 
 async fn ranges_beyond_the_end_are_errors(store: &Store) {
