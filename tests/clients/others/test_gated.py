@@ -36,9 +36,14 @@ class Gated(Pair):
 
     def publish_gated(self, name: str, weights: bytes) -> str:
         commit = self.publish(name, {"config.json": b'{"note": "%b"}' % CANARY, "weights.bin": weights})
-        self.ulla.api.update_repo_settings(f"ulla/{name}", gated="manual")
-        self.gate.gate(f"ulla/{name}", self.ulla.token, self.there["karim"])
+        self.shut(name)
         return commit
+
+    def shut(self, name: str) -> None:
+        """Access on request from now on; karim has it."""
+        self.ulla.api.update_repo_settings(f"ulla/{name}", gated="manual")
+        self.ulla.api.grant_access(f"ulla/{name}", "karim-there")
+        self.gate.gate(f"ulla/{name}", self.ulla.token, self.there["karim"])
 
 
 @pytest.fixture(scope="module")
@@ -239,8 +244,7 @@ def test_what_was_open_and_is_gated_closes_here_and_opens_again(quick, fresh, na
     here, karim = quick.here.endpoint, quick.people["karim"].token
     wanted = hashlib.sha256(weights).hexdigest()
     assert wanted in fresh(None, here).run(reads(name))
-    quick.ulla.api.update_repo_settings(f"ulla/{name}", gated="manual")
-    quick.gate.gate(f"ulla/{name}", quick.ulla.token, quick.there["karim"])
+    quick.shut(name)
     file = f"{here}/ulla/{name}/resolve/main/weights.bin"
     answers = []
     _until(lambda: answers.append(get(file)) or answers[-1][0], 401)

@@ -1,7 +1,6 @@
 //! Routes for repositories that give their files on request: who asked, and who is let in.
 
 use axum::extract::State;
-use axum::http::StatusCode;
 use karez_hub::{AccessRequest, AccessStatus};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -76,12 +75,12 @@ async fn request_handle(
     Caller(caller): Caller,
     Target(address): Target,
     JsonBody(body): JsonBody<HandleBody>,
-) -> ApiResult<StatusCode> {
+) -> ApiResult<axum::Json<Value>> {
     let user =
         body.user.or(body.request_id).ok_or_else(|| ApiError::invalid("say whose request: user or requestId"))?;
     let (status, reason) = (status_of(&body.status)?, body.rejection_reason.unwrap_or_default());
     state.hub.access_answer(&caller, &address, &user, status, &reason).await?;
-    Ok(StatusCode::OK)
+    Ok(json(json!({})))
 }
 
 #[derive(Debug, Deserialize)]
@@ -94,9 +93,10 @@ async fn access_grant(
     Caller(caller): Caller,
     Target(address): Target,
     JsonBody(body): JsonBody<GrantBody>,
-) -> ApiResult<StatusCode> {
+) -> ApiResult<axum::Json<Value>> {
     state.hub.access_grant(&caller, &address, &body.user).await?;
-    Ok(StatusCode::OK)
+    // The client reads an answer here (huggingface_hub, grant_access).
+    Ok(json(json!({})))
 }
 
 async fn access_ask(
