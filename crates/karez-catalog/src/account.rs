@@ -145,16 +145,7 @@ impl Catalog {
     /// Makes a user a member of an organization, or changes the member's role. Tells whether both
     /// accounts exist and are what they must be.
     pub async fn member_set(&self, org: AccountId, user: AccountId, role: OrgRole) -> Result<bool, CatalogError> {
-        let changed = transact!(self, |tx| {
-            tx.execute(
-                "INSERT INTO membership (org_id, user_id, role)
-                 SELECT o.id, u.id, CAST($3 AS TEXT) FROM account o, account u
-                 WHERE o.id = $1 AND o.kind = 'org' AND u.id = $2 AND u.kind = 'user'
-                 ON CONFLICT (user_id, org_id) DO UPDATE SET role = excluded.role",
-                args![org, user, role.as_str()],
-            )
-            .await
-        })?;
+        let changed = transact!(self, |tx| { member_write(tx, org, user, role).await })?;
         Ok(changed == 1)
     }
 
@@ -178,14 +169,7 @@ impl Catalog {
             if is_last_admin(tx, org, user).await? {
                 return Ok(false);
             }
-            tx.execute(
-                "INSERT INTO membership (org_id, user_id, role)
-                 SELECT o.id, u.id, CAST($3 AS TEXT) FROM account o, account u
-                 WHERE o.id = $1 AND o.kind = 'org' AND u.id = $2 AND u.kind = 'user'
-                 ON CONFLICT (user_id, org_id) DO UPDATE SET role = excluded.role",
-                args![org, user, role.as_str()],
-            )
-            .await?;
+            member_write(tx, org, user, role).await?;
             Ok(true)
         })
     }
@@ -234,6 +218,18 @@ impl Catalog {
             .await?;
         rows.iter().map(account_and_role).collect()
     }
+}
+
+/// Makes a user a member of an organization, or changes the role; returns how many rows that wrote, one or none.
+async fn member_write(tx: &mut Tx, org: AccountId, user: AccountId, role: OrgRole) -> Result<u64, CatalogError> {
+    tx.execute(
+        "INSERT INTO membership (org_id, user_id, role)
+         SELECT o.id, u.id, CAST($3 AS TEXT) FROM account o, account u
+         WHERE o.id = $1 AND o.kind = 'org' AND u.id = $2 AND u.kind = 'user'
+         ON CONFLICT (user_id, org_id) DO UPDATE SET role = excluded.role",
+        args![org, user, role.as_str()],
+    )
+    .await
 }
 
 /// Tells whether somebody is the only one who administers an organization. Holds the organization until the
